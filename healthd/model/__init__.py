@@ -1,0 +1,1 @@
+"""The vocabulary: frozen types, units and conditions. Imports nothing of ours from outside this room."""

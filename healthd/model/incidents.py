@@ -1,0 +1,78 @@
+"""Incidents and the notifications about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from healthd.model.outcomes import Level
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Opens when a state starts firing, ends when it recovers.
+
+    `key` is what channels deduplicate by (PagerDuty's dedup_key): the same for all messages of one incident.
+    """
+
+    id: str  # sortable, unique: INC-20260102-150405-abc123
+    key: str
+    system: str
+    check_id: str
+    title: str
+    severity: str
+    level: Level
+    opened_at: datetime
+    reason: str
+    playbook: str = ""
+    resolved_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened to an incident: opened, told, worsened, improved, acknowledged, resolved, note."""
+
+    incident_id: str
+    at: datetime
+    kind: str
+    text: str
+    actor: str = "healthd"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the outbox carries to one channel: a snapshot, rendered by the channel when it is sent.
+
+    `id` is unique and sent as the idempotency key; messages of one `group` (the incident) keep their order.
+    `event` is firing, worsened, improved, resolved or test. `body` is JSON-able; see notify/message.py for its keys.
+    """
+
+    id: str
+    channel: str
+    group: str
+    event: str
+    created_at: datetime
+    body: Mapping[str, Any]
+    attempts: int = 0
+    next_attempt_at: datetime | None = None
+    last_error: str = ""
+
+
+class ChannelError(Exception):
+    """A channel did not accept a message. `retry_after` in seconds if it said so; `permanent` if a retry of the
+    same bytes cannot help (it is still retried, slowly, until the configured age). Never holds a secret."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.permanent = permanent

@@ -1,0 +1,41 @@
+"""Keeping secrets out of everything a person or a file may see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "<redacted>"
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # user:password@host in any URL; the user stays, it helps to find the mistake
+    (re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)"), rf"\g<head>{MASK}"),
+    (re.compile(r"(?i)\b(?P<head>(?:proxy-)?authorization\s*[:=]\s*)(?:[a-z]+\s+)?\S+"), rf"\g<head>{MASK}"),
+    (re.compile(r"(?i)\b(?P<head>bearer\s+)[a-z0-9._~+/=-]{8,}"), rf"\g<head>{MASK}"),
+    (
+        re.compile(
+            r"(?i)(?P<head>\b[\w.-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|routing[_-]?key)"
+            r"[\w.-]*[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+"
+        ),
+        rf"\g<head>{MASK}",
+    ),
+    (re.compile(r"https://hooks\.slack\.com/\S+"), f"https://hooks.slack.com/{MASK}"),
+    (re.compile(r"\bxox[abprs]-[A-Za-z0-9-]+"), MASK),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"), MASK),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), MASK),
+)
+
+
+class Redactor:
+    """Removes known secret values and whatever looks like one. `known` values shorter than 4 characters are ignored."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        values = sorted({v for v in known if len(v) >= 4}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, values))) if values else None
+
+    def __call__(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text

@@ -1,0 +1,36 @@
+"""The body of a message: a snapshot of an incident, complete enough that a channel needs nothing else to render it.
+
+Plain JSON-able data, because it waits in the database; redacted before it is stored. Keys:
+
+    event       firing | worsened | improved | resolved | test
+    incident    {id, key, url, title, severity, level, opened_at, resolved_at, reason, acknowledged_by}
+    system      {name, title}
+    check       {id, name, title, url, runbook_url, description, labels: {..}, source}
+    values      [{measure, series, value, text, unit, level, limit, target, acceptable, warning, critical}]
+                (worst first; `text` is the value for people, the limits are the texts as written)
+    evidence    [{title, text}]
+    playbook    null or {name, title, url, likely_cause, symptoms: [..], diagnostics: [..], remediation: [{title, when, command}]}
+    suppressed  [check ids kept quiet because they depend on this one]
+    at          RFC 3339 time of the event
+    pagerduty   PagerDuty severity: critical | error | warning | info
+
+Times are RFC 3339 in UTC with a "Z"; levels are lower-case words (ok, warning, critical, unknown).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from healthd.model.incidents import Message
+
+Body = dict[str, Any]
+
+
+class Channel(Protocol):
+    """Sends one message. Returns when the receiver accepted it; raises ChannelError otherwise."""
+
+    async def send(self, message: Message) -> None:
+        """Deliver `message`, once, within the channel's own time-out."""
+
+    async def close(self) -> None:
+        """Release connections."""

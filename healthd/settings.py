@@ -1,0 +1,137 @@
+"""Process settings: environment `HEALTHD_*`, an optional file of the same names, `HEALTHD_..._FILE` for secrets.
+
+A setting given both ways is an error; so is a `_FILE` that cannot be read. Secrets are SecretStr throughout.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from healthd.model.units import parse_duration
+
+PREFIX = "HEALTHD_"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; one line each, naming the variable."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(v.strip() for v in value.replace(os.pathsep, ",").split(",") if v.strip()) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Everything an installation may set. Durations are written "30s", "5m", "24h"."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what load_settings resolved: it merges environment, config file and `_FILE` variables."""
+        return (init_settings,)
+
+    checks: Words = Field(("checks",), description="catalogue folders, separated by commas or colons")
+    host: str = "127.0.0.1"
+    port: int = Field(9780, ge=0, le=65535)
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///healthd.db"), description="sqlite:///path or postgresql://user:password@host/db"
+    )
+    token: SecretStr | None = Field(None, description="bearer token for whatever changes state")
+    public_url: str = Field("", description="address of the page as people reach it, for links in messages")
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    slack_webhook_url: SecretStr | None = None
+    pagerduty_routing_key: SecretStr | None = None
+    pagerduty_url: str = "https://events.pagerduty.com/v2/enqueue"
+    webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = Field(None, description="Standard Webhooks secret, whsec_...")
+    notify_max_age: Duration = Field(timedelta(hours=24), description="a message not accepted for this long is given up")
+
+    allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
+    probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
+    concurrency: Mapping[str, int] = Field(default_factory=dict, description='JSON, per probe type: {"aws": 4}')
+    default_timeout: Duration = timedelta(seconds=10)
+    shutdown_grace: Duration = timedelta(seconds=10)
+    reload_watch: bool = Field(True, description="reload when catalogue files change")
+    retention: Duration = Field(timedelta(days=7), description="how long single outcomes are kept")
+    retention_history: Duration = Field(timedelta(days=400), description="how long hourly summaries and incidents are kept")
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings from `environment` (default: os.environ) and `HEALTHD_CONFIG`, a KEY=VALUE file.
+
+    Raises SettingsError naming every variable that is wrong.
+    """
+    env = dict(os.environ if environment is None else environment)
+    env = {**_read_config(env.get(PREFIX + "CONFIG")), **env}
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name in Settings.model_fields:
+        variable = PREFIX + name.upper()
+        given, file = env.get(variable), env.get(variable + "_FILE")
+        if given is not None and file:
+            problems.append(f"{variable} and {variable}_FILE are both set: keep one")
+        elif file:
+            try:
+                values[name] = Path(file).read_text().strip()
+            except OSError as error:
+                problems.append(f"{variable}_FILE: cannot read {file}: {error.strerror}")
+        elif given is not None and given != "":
+            values[name] = given
+    known = {PREFIX + n.upper() for n in Settings.model_fields}
+    problems += [_unknown(v, known) for v in env if v.startswith(PREFIX) and _is_unknown(v, known)]
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return _validated(values, overrides)
+
+
+def _validated(values: dict[str, Any], overrides: dict[str, Any]) -> Settings:
+    import json
+
+    if isinstance(values.get("concurrency"), str):
+        try:
+            values["concurrency"] = json.loads(values["concurrency"])
+        except ValueError as error:
+            raise SettingsError(f'{PREFIX}CONCURRENCY: not JSON ({error}): expected {{"http": 200}}') from None
+    try:
+        return Settings.model_validate({**values, **{k: v for k, v in overrides.items() if v is not None}})
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _is_unknown(variable: str, known: set[str]) -> bool:
+    base = variable.removesuffix("_FILE")
+    return variable not in known and base not in known and variable != PREFIX + "CONFIG"
+
+
+def _unknown(variable: str, known: set[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(variable, known, n=1)
+    return f"{variable}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _read_config(path: str | None) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}CONFIG: cannot read {path}: {error.strerror}") from None
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip(): value.strip().strip("'\"") for key, value in pairs}

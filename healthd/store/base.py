@@ -1,0 +1,145 @@
+"""The one interface of the record room: what is written together, what can be asked.
+
+Everything a run produces is one `Commit`, one transaction: when `commit` returns it is durable, before that nobody
+is told. Many commits waiting at once share one transaction (group commit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.outcomes import CheckState, Outcome
+
+
+class StoreError(Exception):
+    """The database did not take or give something. The reason says what to do and never holds a password.
+
+    `transient`: whether the same call may succeed later (disk full, server away, locked).
+    """
+
+    def __init__(self, reason: str, *, transient: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.transient = transient
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What belongs together. Incidents and states are written whole (insert or replace by id)."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    states: tuple[CheckState, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    messages: tuple[Message, ...] = ()
+    marks: Mapping[str, datetime] = field(default_factory=dict)  # job key -> last due time handled
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Somebody changed something."""
+
+    at: datetime
+    actor: str
+    action: str
+    target: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One slot of a measure's history: `at` is the slot's start; values in the measure's base unit."""
+
+    at: datetime
+    minimum: float
+    average: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxState:
+    """Per channel: how many messages wait and since when the oldest does."""
+
+    channel: str
+    pending: int
+    oldest: datetime | None
+
+
+class Store(Protocol):
+    """Implemented by SqlStore over SQLite and PostgreSQL, under one test suite. Every call may raise StoreError."""
+
+    async def open(self) -> None:
+        """Connect and migrate. Refuses a database of a newer healthd."""
+
+    async def close(self) -> None:
+        """Finish what was handed to `commit`, then close."""
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing; durable on return."""
+
+    async def states(self) -> dict[str, CheckState]:
+        """All remembered states by check id."""
+
+    async def forget(self, check_ids: Sequence[str]) -> None:
+        """Drop the states of removed checks. Outcomes and incidents stay until retention."""
+
+    async def marks(self) -> dict[str, datetime]:
+        """Last due time handled per calendar job."""
+
+    async def open_incidents(self) -> list[Incident]:
+        """Oldest first."""
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """One incident by id."""
+
+    async def incidents(
+        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
+    ) -> list[Incident]:
+        """Newest first, opened before `before`."""
+
+    async def timeline(self, incident_id: str) -> list[TimelineEntry]:
+        """In the order it happened."""
+
+    async def outcomes(
+        self, check_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
+    ) -> list[Outcome]:
+        """Newest first."""
+
+    async def latest(self) -> dict[str, Outcome]:
+        """The newest outcome of every check that has one."""
+
+    async def history(
+        self, check_id: str, measure: str, *, since: datetime, until: datetime, points: int = 300
+    ) -> list[Point]:
+        """At most about `points` slots of equal width, empty ones left out; worst series where there are several."""
+
+    async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
+        """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""
+
+    async def next_attempt(self, channel: str) -> datetime | None:
+        """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""
+
+    async def delivered(self, message_id: str, at: datetime, timeline: TimelineEntry | None = None) -> None:
+        """The channel accepted it: take it out of the outbox and note it on the incident's timeline."""
+
+    async def failed(self, message_id: str, error: str, next_attempt_at: datetime) -> None:
+        """Not accepted: count the attempt and try again at `next_attempt_at`."""
+
+    async def gave_up(self, message_id: str, at: datetime, timeline: TimelineEntry | None = None) -> None:
+        """Older than its channel's age: out of the outbox, kept as given up."""
+
+    async def outbox(self) -> list[OutboxState]:
+        """Channels with waiting messages."""
+
+    async def audit(self, entry: AuditEntry) -> None:
+        """Write one audit entry."""
+
+    async def audits(self, *, limit: int = 100) -> list[AuditEntry]:
+        """Newest first."""
+
+    async def prune(self, now: datetime, *, outcomes: timedelta, history: timedelta) -> int:
+        """Roll outcomes up into hourly summaries and delete what is older; in small transactions. Rows deleted."""

@@ -1,0 +1,16 @@
+"""Fixtures of the whole suite: real servers, one per worker, on loopback."""
+
+from importlib.util import find_spec
+
+# each module holds one server's class and its fixtures
+pytest_plugins = [
+    name
+    for name in (
+        "tests.servers.nginx",
+        "tests.servers.postgres",
+        "tests.servers.prometheus",
+        "tests.servers.receiver",
+        "tests.servers.redis",
+    )
+    if find_spec(name)
+]
