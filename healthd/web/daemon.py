@@ -1,0 +1,75 @@
+"""What the page and the API need of the running daemon: the only thing the web room knows of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from healthd.model.catalogue import Catalogue
+from healthd.model.incidents import Incident
+from healthd.model.outcomes import CheckState, Outcome
+from healthd.settings import Settings
+from healthd.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """`errors` is empty when the new catalogue is in force; otherwise the old one still is."""
+
+    errors: tuple[str, ...]
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """One coming run."""
+
+    at: datetime
+    check_id: str
+    cadence: str
+
+
+class Daemon(Protocol):
+    """Implemented by healthd.app.App."""
+
+    settings: Settings
+    store: Store
+    started_at: datetime
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """In force now."""
+
+    @property
+    def states(self) -> Mapping[str, CheckState]:
+        """By check id; a check without an entry has not run yet."""
+
+    @property
+    def latest(self) -> Mapping[str, Outcome]:
+        """The newest outcome by check id."""
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """Open incidents by id."""
+
+    def unready(self) -> list[str]:
+        """Why the daemon cannot run checks; empty when it can."""
+
+    def upcoming(self, until: timedelta) -> Sequence[Upcoming]:
+        """The coming calendar runs, soonest first."""
+
+    async def exposition(self) -> bytes:
+        """`/metrics`, Prometheus text format 0.0.4. Yields to running checks while it renders."""
+
+    async def reload(self, actor: str) -> ReloadResult:
+        """Read the catalogue again: all or nothing."""
+
+    async def run_now(self, check_id: str, actor: str) -> Outcome:
+        """Run one check now, recorded like any other run. KeyError for an unknown id."""
+
+    async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
+        """Mark an open incident as somebody's. KeyError for an unknown or resolved one."""
