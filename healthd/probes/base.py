@@ -10,18 +10,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from healthd.model.catalogue import Threshold
 from healthd.model.conditions import parse_condition
 from healthd.model.outcomes import Evidence, Measurement, Observation, ProbeError
-from healthd.model.units import Unit
+from healthd.model.units import Unit, parse_duration
 
 __all__ = [
     "DOWN",
+    "Duration",
     "Evidence",
     "MeasureInfo",
     "Measurement",
@@ -35,6 +36,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# A parameter written "30s", "5m" or "24h".
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 # The row a reachability probe has unless its check writes its own row for `up`.
 DOWN = Threshold(measure="up", critical=parse_condition("= 0"), name="up")
