@@ -1,1 +1,7 @@
-""""""
+"""Judging: (check, state, outcome, now) in, (state, transitions) out. No clock, no I/O."""
+
+from healthd.evaluate.advance import advance, next_deadline, tick
+from healthd.evaluate.judge import judge, judge_row
+from healthd.evaluate.replay import held
+
+__all__ = ["advance", "held", "judge", "judge_row", "next_deadline", "tick"]
