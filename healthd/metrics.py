@@ -52,7 +52,7 @@ class Metrics:
     """All metrics of one daemon. The corridor reports events as they happen; `render` reads the rest when scraped."""
 
     def __init__(self, version: str, revision: str = "") -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -196,11 +196,9 @@ def _values(labels: str, outcome: Outcome) -> str:
             by_name.setdefault(measurement.name, []).append(measurement)
     lines: list[str] = []
     for name, found in by_name.items():
-        if len(found) > MAX_SERIES:
-            judged = next((v for v in outcome.verdicts if v.measure == name), None)
-            found = [_worst(found, judged)]
+        judged = next((v for v in outcome.verdicts if v.measure == name), None)
         seen: set[str] = set()
-        for m in found:
+        for m in found if len(found) <= MAX_SERIES else [_worst(found, judged)]:
             if m.series in seen:
                 continue
             seen.add(m.series)
@@ -219,7 +217,7 @@ def _worst(found: list[Measurement], judged: Verdict | None) -> Measurement:
 
 
 def _thresholds(check: Check, labels: str) -> str:
-    lines: dict[str, None] = {}
+    lines: dict[str, str] = {}  # by labels: of two rows for one measure the first is shown
     for row in check.thresholds:
         for level in ("target", "acceptable", "warning", "critical"):
             condition = getattr(row, level)
@@ -231,8 +229,8 @@ def _thresholds(check: Check, labels: str) -> str:
                 continue
             head = f'healthd_check_threshold{{{labels},measure="{_escape(row.measure)}",level="{level}"'
             for limit, bound in zip(limits, _bounds(limits), strict=True):
-                lines[f"{head}{bound}}} {_number(limit)}\n"] = None
-    return "".join(lines)
+                lines.setdefault(f"{head}{bound}}}", _number(limit))
+    return "".join(f"{sample} {limit}\n" for sample, limit in lines.items())
 
 
 def _bounds(limits: tuple[float, ...]) -> list[str]:
