@@ -1,0 +1,89 @@
+"""How many runs at once: per probe type, and one per check."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+
+
+class _Slots:
+    """A counted semaphore, to be entered with `async with`. First come, first served."""
+
+    __slots__ = ("_semaphore", "running", "waiting")
+
+    def __init__(self, limit: int) -> None:
+        self._semaphore = asyncio.Semaphore(limit)
+        self.running = 0
+        self.waiting = 0
+
+    async def __aenter__(self) -> None:
+        if self._semaphore.locked():
+            self.waiting += 1
+            try:
+                await self._semaphore.acquire()
+            finally:
+                self.waiting -= 1
+        else:
+            await self._semaphore.acquire()  # returns without a task switch
+        self.running += 1
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.running -= 1
+        self._semaphore.release()
+
+
+class Limits:
+    """Separate limits per probe type, so that one hung technology never holds up another.
+
+    `default` applies to each type that `per_type` does not name (each has its own count, not a shared one).
+    """
+
+    def __init__(self, default: int, per_type: Mapping[str, int] | None = None) -> None:
+        for name, limit in {"default": default, **(per_type or {})}.items():
+            if limit < 1:
+                raise ValueError(f"the limit of {name} is {limit}: at least 1 run must be allowed")
+        self._default = default
+        self._per_type = dict(per_type or {})
+        self._slots: dict[str, _Slots] = {}
+
+    def slot(self, probe_type: str) -> _Slots:
+        """`async with limits.slot("http"):` holds one of the type's slots, waiting for it if all are taken."""
+        slots = self._slots.get(probe_type)
+        if slots is None:
+            slots = self._slots[probe_type] = _Slots(self._per_type.get(probe_type, self._default))
+        return slots
+
+    def running(self, probe_type: str) -> int:
+        """Slots of that type held now."""
+        return self.slot(probe_type).running
+
+    def waiting(self, probe_type: str) -> int:
+        """Runs of that type waiting for a slot now."""
+        return self.slot(probe_type).waiting
+
+
+class Running:
+    """Which checks are running: a check never overlaps itself."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+
+    def begin(self, check_id: str) -> bool:
+        """Whether the run may start; False when the check's previous run has not ended."""
+        if check_id in self._ids:
+            return False
+        self._ids.add(check_id)
+        return True
+
+    def end(self, check_id: str) -> None:
+        """The run is over, however it ended."""
+        self._ids.discard(check_id)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, check_id: object) -> bool:
+        return check_id in self._ids
