@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+import structlog
+
 from healthd.model.catalogue import Retry
 from healthd.model.outcomes import ProbeError
 from healthd.model.units import format_duration
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 ONCE = Retry()
 # How long a cancelled look may take to clean up before it is left behind.
@@ -121,11 +122,11 @@ def _timeout_error(timeout: timedelta, abandoned: bool) -> ProbeError:
     reason = f"no answer within {format_duration(timeout.total_seconds())}"
     if abandoned:
         reason += "; the probe ignored being cancelled and was left behind"
-        log.warning("a probe ignored being cancelled at its timeout of %s and was left behind", timeout)
+        log.warning("a probe ignored being cancelled and was left behind", timeout=timeout.total_seconds())
     return ProbeError(reason, "timeout")
 
 
 def _bug(error: Exception) -> ProbeError:
     """The exception's text stays out of the reason: nobody has vouched that it holds no secret."""
-    log.error("a probe failed with %s, which it should have handled", type(error).__name__, exc_info=error)
+    log.error("a probe raised what it should have handled", error=type(error).__name__, exc_info=error)
     return ProbeError(f"bug in the probe: {type(error).__name__} (the traceback is in the log)", "bug")
