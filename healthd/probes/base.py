@@ -27,6 +27,7 @@ __all__ = [
     "MeasureInfo",
     "Measurement",
     "Observation",
+    "OneOrMany",
     "Params",
     "Probe",
     "ProbeContext",
@@ -38,7 +39,15 @@ __all__ = [
 T = TypeVar("T")
 
 # A parameter written "30s", "5m" or "24h".
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=str | float)]
+
+
+def _many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+# A parameter that is one word or a list of them.
+OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_many, json_schema_input_type=str | tuple[str, ...])]
 
 # The row a reachability probe has unless its check writes its own row for `up`.
 DOWN = Threshold(measure="up", critical=parse_condition("= 0"), name="up")

@@ -1,0 +1,90 @@
+"""Globs with dates in them: /backups/{date-1d:%Y-%m-%d}/**/*.sql.gz
+
+*  ?  [abc]  [!abc]       within one name; a leading dot must be written
+**                        any number of folders, also none; does not follow links to folders
+{date:%Y%m%d}             the time of the look in the system's zone, as strftime writes it
+{date-1d:%Y%m%d}          the same a day earlier (any duration: -12h, +1d)
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from healthd.model.units import UnitError, parse_duration
+
+_DATE = re.compile(r"\{date(?:(?P<sign>[+-])(?P<shift>[^:{}]+))?:(?P<format>[^{}]+)\}")
+_MAGIC = re.compile(r"[*?[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One name of the path. `fixed`: it must exist; `literal`: it is the name itself, nothing to search."""
+
+    text: str
+    literal: bool
+    fixed: bool
+
+    @property
+    def recursive(self) -> bool:
+        return self.text == "**"
+
+    def fits(self, name: str) -> bool:
+        """Whether a name found in a folder fits: like a shell, `*` does not find hidden files."""
+        if name.startswith(".") and not self.text.startswith("."):
+            return False
+        return fnmatch.fnmatchcase(name, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A glob made ready for one moment: the folder that must exist, and what to look for below it."""
+
+    base: str
+    rest: tuple[Segment, ...]
+
+
+def check_glob(glob: str) -> str:
+    """The glob, if it can be used. Raises ValueError saying what is right."""
+    if not glob.startswith("/"):
+        raise ValueError(f"{glob!r} is not an absolute path: write it from /")
+    for part in _DATE.finditer(glob):
+        try:
+            parse_duration((part["shift"] or "0s").strip())
+        except UnitError as error:
+            raise ValueError(f"{part[0]}: {error}") from None
+        if "/" in part["format"]:
+            raise ValueError(f"{part[0]}: write a date template for each folder, without / inside")
+    left = re.search(r"[{}]", _DATE.sub("", re.sub(r"\[[{}]\]", "", glob)))
+    if left:
+        raise ValueError(
+            f"{glob!r}: braces hold a date, as in {{date:%Y-%m-%d}} or {{date-1d:%Y%m%d}};"
+            " for alternatives write several globs, for a brace itself [{]"
+        )
+    if any("**" in name and name != "**" for name in glob.split("/")):
+        raise ValueError(f"{glob!r}: ** stands for folders and must be a whole name, as in /logs/**/*.log")
+    return glob
+
+
+def make_pattern(glob: str, local_now: datetime) -> Pattern:
+    """Put the dates in and part the glob. `local_now` is in the system's zone."""
+    segments = [_segment(name, local_now) for name in glob.split("/") if name]
+    fixed = 0
+    while fixed < len(segments) - 1 and segments[fixed].fixed:
+        fixed += 1
+    return Pattern("/" + "/".join(s.text for s in segments[:fixed]), tuple(segments[fixed:]))
+
+
+def _segment(name: str, local_now: datetime) -> Segment:
+    text = _DATE.sub(lambda part: _date(part, local_now), name)
+    literal = not _MAGIC.search(text)
+    return Segment(text, literal, fixed=literal and text == name)
+
+
+def _date(part: re.Match[str], local_now: datetime) -> str:
+    shift = parse_duration((part["shift"] or "0s").strip())
+    # by the wall clock: a day before noon is noon, also over a daylight-saving change
+    moved = local_now - shift if part["sign"] == "-" else local_now + shift
+    return moved.strftime(part["format"])

@@ -1,0 +1,39 @@
+"""`uptime`: how long ago the machine was started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from healthd.model.catalogue import Threshold
+from healthd.model.units import Unit
+from healthd.probes import base
+from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext
+
+
+class UptimeProbe:
+    """Reads the boot time. In a container it is that of the machine underneath."""
+
+    class Params(base.Params):
+        """None."""
+
+    measures: ClassVar[Mapping[str, MeasureInfo]] = {
+        "uptime": MeasureInfo(Unit.SECONDS, "since the machine was started"),
+        "boot_time": MeasureInfo(Unit.TIMESTAMP, "when that was"),
+    }
+    defaults: ClassVar[tuple[Threshold, ...]] = ()
+
+    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+        return self.measures
+
+    async def run(self, params: Params, context: ProbeContext) -> Observation:
+        """Look once."""
+        import psutil
+
+        boot = psutil.boot_time()
+        return Observation(
+            (
+                Measurement("uptime", max(0.0, context.now.timestamp() - boot), Unit.SECONDS),
+                Measurement("boot_time", boot, Unit.TIMESTAMP),
+            )
+        )
