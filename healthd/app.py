@@ -1,0 +1,362 @@
+"""The daemon: wires the rooms together and keeps them alive from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from healthd import __version__
+from healthd.catalogue import CatalogueError, diff, watch
+from healthd.corridor import Corridor, Gear
+from healthd.loading import load_catalogue, secrets_of
+from healthd.metrics import Metrics
+from healthd.model.catalogue import Catalogue
+from healthd.model.incidents import Incident
+from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.redact import Redactor
+from healthd.notify import Outbox, builtin_channels
+from healthd.probes import PROBES
+from healthd.probes.base import ProbeLimits, Resources
+from healthd.schedule import Limits, Scheduler, upcoming
+from healthd.settings import Settings
+from healthd.store import SqlStore
+from healthd.store.base import AuditEntry, Commit, Store, StoreError
+from healthd.store.recorder import Recorder
+from healthd.telling import Teller
+from healthd.web.daemon import ReloadResult, Upcoming
+
+OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
+PRUNE_EVERY = 3600.0
+# technologies whose looks cost a thread or a process each
+CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8}
+
+log = structlog.get_logger("healthd")
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class App:
+    """One daemon. `start`, then `wait` until it is told to stop, then `stop`."""
+
+    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
+        self.settings = settings
+        self._now = now
+        self.started_at = now()
+        self.metrics = Metrics(__version__, os.environ.get("HEALTHD_REVISION", ""))
+        self._redact = Redactor(secrets_of(settings))
+        self.store: Store = SqlStore(settings.database_url.get_secret_value(), redact=self._redact)
+        self._recorder = Recorder(
+            self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
+        )
+        self._teller = Teller(settings.public_url or f"http://{settings.host}:{settings.port}")
+        self._outbox = Outbox(self.store, observe=self._notified, now=now)
+        self._resources = Resources()
+        self._corridor = Corridor(
+            Gear(
+                probes=PROBES,
+                resources=self._resources,
+                probe_limits=ProbeLimits(allowed_commands=settings.allowed_commands),
+                slots=Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency}),
+                metrics=self.metrics,
+                recorder=self._recorder,
+                teller=self._teller,
+                now=now,
+            )
+        )
+        self._scheduler = Scheduler(
+            self._corridor.launch,
+            now=now,
+            on_missed=self._missed,
+            on_lag=lambda seconds: None,  # the corridor knows of the wait for a slot as well
+            on_clock_jump=lambda seconds: self._corridor.expect_again(),
+        )
+        self._corridor.confirm = self._scheduler.once
+        self._catalogue: Catalogue | None = None
+        self._reloading = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._not_ready: list[str] = ["starting"]
+        self._reload_problem = ""
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def read_catalogue(self) -> None:
+        """First reading; raises CatalogueError with everything that is wrong."""
+        self._catalogue = load_catalogue(self.settings)
+        for warning in self._catalogue.warnings:
+            log.warning("catalogue_warning", detail=warning)
+
+    async def start(self) -> None:
+        """Begin to work: returns at once if the store is away, which `unready` then says, and goes on trying."""
+        assert self._catalogue is not None, "read_catalogue comes first"
+        loop = asyncio.get_running_loop()
+        for name, action in ((signal.SIGTERM, self._stopping.set), (signal.SIGINT, self._stopping.set)):
+            loop.add_signal_handler(name, action)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._background(self._reload_quietly("SIGHUP")))
+        try:
+            await self._begin()
+        except StoreError as error:
+            if not error.transient:
+                raise
+            log.error("store_unavailable", reason=error.reason, consequence="no check runs until it answers")
+            self._not_ready = [error.reason]
+            self._background(self._begin_later())
+
+    async def wait(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        await self._stopping.wait()
+
+    async def stop(self) -> None:
+        """Finish what runs within the grace period, record it, and close."""
+        self._not_ready = ["stopping"]
+        grace = self.settings.shutdown_grace.total_seconds()
+        log.info("stopping", grace_seconds=grace)
+        self._scheduler.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._corridor.drain(max(0.5, grace - 4))
+        await self._recorder.close()
+        await self._outbox.stop(1.0)
+        await self._resources.close()
+        await self.store.close()
+        log.info("stopped")
+
+    async def _begin_later(self) -> None:
+        while True:
+            await asyncio.sleep(OPEN_PAUSE)
+            try:
+                await self._begin()
+            except StoreError as error:
+                if not error.transient:
+                    log.error("store_unusable", reason=error.reason)
+                    self._not_ready = [error.reason]
+                    return
+                self._not_ready = [error.reason]
+                continue
+            log.info("store_available")
+            return
+
+    async def _begin(self) -> None:
+        assert self._catalogue is not None
+        await self.store.open()
+        states = await self.store.states()
+        self._corridor.restore(states, await self.store.latest(), await self.store.open_incidents())
+        await self._put_in_force(self._catalogue)
+        checks = self._catalogue.checks.values()
+        last_runs = {s.check_id: s.last_run for s in states.values() if s.last_run is not None}
+        marks = self._scheduler.start(checks, await self.store.marks(), last_runs)
+        if marks:
+            await self._recorder.commit(Commit(marks=marks))
+        self._outbox.start()
+        self._background(self._every(1.0, self._scan))
+        self._background(self._every(PRUNE_EVERY, self._prune))
+        if self.settings.reload_watch:
+            self._background(self._watch_files())
+        self._not_ready = []
+        log.info("ready", systems=len(self._catalogue.systems), checks=len(self._catalogue.checks))
+
+    # -- the catalogue ---------------------------------------------------------------------------------------------
+
+    async def reload(self, actor: str) -> ReloadResult:
+        """Read the catalogue again: all or nothing."""
+        async with self._reloading:
+            try:
+                new = await asyncio.to_thread(load_catalogue, self.settings)
+            except CatalogueError as error:
+                self.metrics.reload_ok.set(0)
+                problems = tuple(str(problem) for problem in error.problems)
+                self._reload_problem = problems[0] if problems else str(error)
+                log.error("reload_refused", by=actor, problems=list(problems[:20]), count=len(problems))
+                return ReloadResult(problems)
+            old = self._catalogue
+            added, changed, removed = diff(old, new) if old else (list(new.checks), [], [])
+            if not self._not_ready:
+                await self._put_in_force(new)
+                marks = self._scheduler.replace(new.checks.values())
+                if marks:
+                    await self._recorder.commit(Commit(marks=marks))
+            else:
+                self._catalogue = new
+            result = ReloadResult((), len(added), len(changed), len(removed))
+            log.info("reloaded", by=actor, added=result.added, changed=result.changed, removed=result.removed)
+            return result
+
+    async def _put_in_force(self, catalogue: Catalogue) -> None:
+        for warning in catalogue.warnings if catalogue is not self._catalogue else ():
+            log.warning("catalogue_warning", detail=warning)
+        self._catalogue = catalogue
+        self._redact = Redactor({*secrets_of(self.settings), *catalogue.secrets})
+        self._corridor.redact = self._teller.redact = self._redact
+        channels = {**_builtin(self.settings), **catalogue.channels}
+        self._teller.channels = channels
+        self._outbox.reconfigure(channels)
+        gone = await self._corridor.adopt(catalogue)
+        if gone:
+            try:
+                await self.store.forget(gone)
+            except StoreError as error:
+                log.warning("forget_failed", reason=error.reason)
+        self._reload_problem = ""
+        self.metrics.reload_ok.set(1)
+        self.metrics.reload_at.set(self._now().timestamp())
+        self.metrics.catalogue_checks.clear()
+        for system in catalogue.systems.values():
+            self.metrics.catalogue_checks.labels(system.name).set(len(system.checks))
+
+    async def _watch_files(self) -> None:
+        async for _ in watch(self.settings.checks):
+            await self._reload_quietly("file change")
+
+    async def _reload_quietly(self, actor: str) -> None:
+        try:
+            await self.reload(actor)
+        except Exception:
+            log.exception("reload_failed", by=actor)
+
+    # -- the doors' view (healthd.web.daemon.Daemon) ---------------------------------------------------------------
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """In force now."""
+        assert self._catalogue is not None
+        return self._catalogue
+
+    @property
+    def states(self) -> Mapping[str, CheckState]:
+        """By check id."""
+        return self._corridor.states
+
+    @property
+    def latest(self) -> Mapping[str, Outcome]:
+        """The newest outcome by check id."""
+        return self._corridor.latest
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """Open incidents by id."""
+        return self._corridor.incidents
+
+    @property
+    def suppressed(self) -> Mapping[str, str]:
+        """Checks kept quiet, and the broken dependency that explains each."""
+        return self._corridor.suppressed
+
+    @property
+    def reload_problem(self) -> str:
+        """Why the last reload was refused; empty when it was not."""
+        return self._reload_problem
+
+    def unready(self) -> list[str]:
+        """Why the daemon cannot run checks; empty when it can."""
+        return [*self._not_ready, *([self._recorder.problem] if self._recorder.problem else [])]
+
+    def upcoming(self, until: timedelta) -> Sequence[Upcoming]:
+        """The coming calendar runs, soonest first."""
+        now = self._now()
+        return [Upcoming(*run) for run in upcoming(self.catalogue.checks.values(), now, now + until)]
+
+    async def exposition(self) -> bytes:
+        """`/metrics`."""
+        await self._measure_outbox()
+        self.metrics.unsaved.set(self._recorder.unsaved)
+        self.metrics.leader.set(0 if self._not_ready else 1)
+        self.metrics.ready.set(0 if self.unready() else 1)
+        checks = self._catalogue.checks if self._catalogue else {}
+        return await self.metrics.render(checks, self.states, self.latest)
+
+    async def run_now(self, check_id: str, actor: str) -> Outcome:
+        """Run one check now; KeyError for an unknown id."""
+        check = self.catalogue.checks[check_id]
+        await self._audit(actor, "run", check_id)
+        return await self._corridor.run_now(check)
+
+    async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
+        """KeyError for an unknown or resolved incident."""
+        incident = await self._corridor.acknowledge(incident_id, actor, note)
+        await self._audit(actor, "acknowledge", incident_id, note)
+        return incident
+
+    # -- small things ----------------------------------------------------------------------------------------------
+
+    def _saved(self, commit: Commit) -> None:
+        if commit.messages:
+            self._outbox.wake({message.channel for message in commit.messages})
+
+    def _notified(self, channel: str, outcome: str) -> None:
+        self.metrics.notifications.labels(channel, outcome).inc()
+
+    def _missed(self, check_id: str, count: int) -> None:
+        system = check_id.partition("/")[0]
+        self.metrics.missed.labels(system).inc(count)
+        log.warning("runs_missed", check=check_id, count=count)
+
+    async def _measure_outbox(self) -> None:
+        metrics = self.metrics
+        try:
+            waiting = await asyncio.wait_for(self.store.outbox(), 1.0)
+        except (StoreError, TimeoutError):
+            return
+        now = self._now()
+        for gauge in (metrics.outbox_pending, metrics.outbox_oldest):
+            gauge.clear()
+        by_channel = {state.channel: state for state in waiting}
+        for channel in {*self._teller.channels, *by_channel}:
+            state = by_channel.get(channel)
+            age = (now - state.oldest).total_seconds() if state and state.oldest else 0.0
+            metrics.outbox_pending.labels(channel).set(state.pending if state else 0)
+            metrics.outbox_oldest.labels(channel).set(max(0.0, age))
+
+    async def _audit(self, actor: str, action: str, target: str, detail: str = "") -> None:
+        log.info("audit", actor=actor, action=action, target=target)
+        try:
+            await self.store.audit(AuditEntry(self._now(), actor, action, target, self._redact(detail)))
+        except StoreError as error:
+            log.error("audit_not_saved", reason=error.reason)
+
+    async def _scan(self) -> None:
+        self._corridor.scan()
+
+    async def _prune(self) -> None:
+        settings = self.settings
+        deleted = await self.store.prune(
+            self._now(), outcomes=settings.retention, history=settings.retention_history
+        )
+        if deleted:
+            log.info("pruned", rows=deleted)
+
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+            except StoreError as error:
+                log.warning("store_unavailable", reason=error.reason)
+            except Exception:
+                log.exception("background_work_failed")
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+
+def _builtin(settings: Settings) -> dict[str, Any]:
+    return dict(
+        builtin_channels(
+            slack_webhook_url=settings.slack_webhook_url,
+            pagerduty_routing_key=settings.pagerduty_routing_key,
+            pagerduty_url=settings.pagerduty_url,
+            webhook_url=settings.webhook_url,
+            webhook_secret=settings.webhook_secret,
+            max_age=settings.notify_max_age,
+        )
+    )

@@ -1,0 +1,423 @@
+"""The one way through the house, for one run of one check: look, judge, record, tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from healthd.evaluate import advance, judge, tick
+from healthd.incidents import Decision, abandon, acknowledge, blocker, decide, dependants
+from healthd.incidents.dependencies import ancestors
+from healthd.metrics import Metrics
+from healthd.model.catalogue import Catalogue, Check
+from healthd.model.incidents import Incident, TimelineEntry
+from healthd.model.outcomes import CheckState, Level, Measurement, Observation, Outcome, Verdict
+from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
+from healthd.schedule import Attempt, Due, Limits, attempt, next_due
+from healthd.store.base import Commit
+from healthd.store.recorder import Recorder
+from healthd.telling import Teller
+
+# A probe keeps its own time-out; the runner's is a backstop for one that does not.
+BACKSTOP = timedelta(milliseconds=300)
+# Time a pending level's confirmation run gets before the level counts without it.
+CONFIRMATION = 0.4
+NO_MARKS: Mapping[str, datetime] = MappingProxyType({})
+STOPPED = "healthd was stopped during this run"
+
+log = structlog.get_logger("healthd.check")
+
+
+@dataclass(frozen=True, slots=True)
+class Gear:
+    """What every run uses."""
+
+    probes: Mapping[str, Probe]
+    resources: Resources
+    probe_limits: ProbeLimits
+    slots: Limits
+    metrics: Metrics
+    recorder: Recorder
+    teller: Teller
+    now: Callable[[], datetime]
+
+
+class Corridor:
+    """Runs checks and keeps what is known of each in memory; what must survive is committed with every run."""
+
+    def __init__(self, gear: Gear) -> None:
+        self._gear = gear
+        self._catalogue: Catalogue | None = None
+        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
+        self._timers: dict[str, tuple[datetime, asyncio.TimerHandle]] = {}
+        self._shared: dict[datetime, dict[Hashable, asyncio.Future[Any]]] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._scanned_at: datetime | None = None
+        self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
+        self.redact: Callable[[str], str] = str
+        self.states: dict[str, CheckState] = {}
+        self.latest: dict[str, Outcome] = {}
+        self.incidents: dict[str, Incident] = {}
+        self._incident_of: dict[str, str] = {}  # check id -> its open incident's
+        self.suppressed: dict[str, str] = {}  # check id -> the broken dependency that keeps it quiet
+
+    # -- what the scheduler and the doors call ---------------------------------------------------------------------
+
+    def launch(self, due: Due) -> None:
+        """Start a run; a check that is still running is not started twice, the run is counted as missed."""
+        if self._start(due) is None and due.trigger != "confirm":
+            self._gear.metrics.missed.labels(due.check.system).inc()
+            log.warning("run_skipped", check=due.check.id, reason="its previous run has not ended")
+
+    async def run_now(self, check: Check) -> Outcome:
+        """Run a check now, or wait for the run that is under way."""
+        task = self._tasks.get(check.id) or self._start(Due(check, self._gear.now(), "manual"))
+        assert task is not None
+        return await asyncio.shield(task)
+
+    async def acknowledge(self, incident_id: str, actor: str, note: str) -> Incident:
+        """KeyError for an incident that is not open."""
+        decision = acknowledge(self.incidents[incident_id], self._gear.now(), actor, note)
+        self.incidents[incident_id] = decision.incident
+        await self._gear.recorder.commit(Commit(incidents=(decision.incident,), timeline=(decision.entry,)))
+        return decision.incident
+
+    def scan(self) -> None:
+        """Called every second: which checks are overdue by now."""
+        now = self._gear.now()
+        before, self._scanned_at = self._scanned_at, now
+        if before is not None and abs(now - before) > timedelta(seconds=10):
+            self.expect_again()
+            return
+        late = [s for s in self.states.values() if s.expected_by and now > s.expected_by and not s.overdue]
+        for state in late:
+            if state.check_id not in self._tasks:
+                log.warning("check_overdue", check=state.check_id, expected_by=state.expected_by)
+                self._in_background(self._tick(state.check_id))
+        self._shared = {at: shared for at, shared in self._shared.items() if now - at < timedelta(minutes=1)}
+
+    # -- the catalogue in force ------------------------------------------------------------------------------------
+
+    def restore(self, states: Mapping[str, CheckState], latest: Mapping[str, Outcome], open_: list[Incident]) -> None:
+        """What the store remembers of a former life. Levels that were pending wait for a new look."""
+        self.states = {k: replace(s, pending_until=None, expected_by=None) for k, s in states.items()}
+        self.latest = dict(latest)
+        self.incidents = {incident.id: incident for incident in open_}
+        self._incident_of = {incident.check_id: incident.id for incident in open_}
+
+    async def adopt(self, catalogue: Catalogue) -> list[str]:
+        """Put a catalogue in force; returns the ids of checks that are gone. Their incidents end, and are told."""
+        self._catalogue = catalogue
+        self._gear.teller.catalogue = catalogue
+        gone = [check_id for check_id in self.states if check_id not in catalogue.checks]
+        for check_id in gone:
+            del self.states[check_id]
+            self.latest.pop(check_id, None)
+            self.suppressed.pop(check_id, None)
+            self._disarm(check_id)
+        self._gear.metrics.forget(gone)
+        now = self._gear.now()
+        for incident in list(self.incidents.values()):
+            if incident.check_id not in catalogue.checks:
+                decision = abandon(incident, now, f"{incident.check_id} is no longer in the catalogue")
+                ended, messages = self._gear.teller.tell_again(decision)
+                self._keep(ended)
+                await self._gear.recorder.commit(
+                    Commit(incidents=(ended,), timeline=(decision.entry,), messages=messages)
+                )
+        for check in catalogue.checks.values():
+            state = self.states.get(check.id) or CheckState(check.id)
+            if state.expected_by is None or state.fingerprint != check.fingerprint:
+                self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
+        self._count_incidents()
+        return gone
+
+    def expect_again(self) -> None:
+        """Work out anew when each check's next run would be overdue: the machine slept or its clock was set."""
+        now = self._gear.now()
+        for check in self._checks().values():
+            state = self.states.get(check.id) or CheckState(check.id)
+            self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
+
+    # -- one run ---------------------------------------------------------------------------------------------------
+
+    def _start(self, due: Due) -> asyncio.Task[Outcome] | None:
+        check_id = due.check.id
+        if check_id in self._tasks:
+            return None
+        task = asyncio.get_running_loop().create_task(self._run(due))
+        self._tasks[check_id] = task
+        task.add_done_callback(lambda ended: self._ended(check_id, ended))
+        return task
+
+    def _ended(self, check_id: str, task: asyncio.Task[Outcome]) -> None:
+        del self._tasks[check_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("run_failed", check=check_id, exc_info=error)
+
+    async def _run(self, due: Due) -> Outcome:
+        check, gear = due.check, self._gear
+        launched = started = gear.now()
+        try:
+            async with gear.slots.slot(check.probe.type):
+                started = gear.now()
+                if due.trigger == "schedule":
+                    since = launched if due.mark else due.at  # the splay of a calendar run is no lag
+                    gear.metrics.schedule_lag.observe(max(0.0, (started - since).total_seconds()))
+                seen = await self._look(due, started)
+        except asyncio.CancelledError:
+            return await self._cut_short(due, started)
+        outcome = self._judged(due, seen)
+        gear.metrics.ran(check.id, check.probe.type, outcome.level, seen.duration.total_seconds())
+        if due.late:
+            gear.metrics.caught_up.labels(check.system).inc()
+        await self._conclude(check, outcome, {due.mark: due.at} if due.mark else {})
+        return outcome
+
+    async def _look(self, due: Due, started: datetime) -> Attempt[Observation]:
+        check, gear = due.check, self._gear
+        assert self._catalogue is not None
+        zone = self._catalogue.systems[check.system].zone
+        probe = gear.probes[check.probe.type]
+        shared = self._shared.setdefault(due.at, {})
+        ends = asyncio.get_running_loop().time() + check.timeout.total_seconds()
+
+        def look() -> Awaitable[Observation]:
+            left = timedelta(seconds=max(0.01, ends - asyncio.get_running_loop().time()))
+            context = ProbeContext(started, left, zone, gear.resources, gear.probe_limits, shared)
+            return probe.run(check.probe.params, context)
+
+        return await attempt(
+            look,
+            started=started,
+            timeout=check.timeout + BACKSTOP,
+            retry=check.retry,
+            retryable=_is_down,
+        )
+
+    def _judged(self, due: Due, seen: Attempt[Observation]) -> Outcome:
+        check = due.check
+        verdicts: tuple[Verdict, ...] = ()
+        measurements: tuple[Measurement, ...] = ()
+        kind = ""
+        if seen.error is not None:
+            level, reason, evidence = Level.UNKNOWN, seen.error.reason, seen.error.evidence
+            kind = seen.error.kind
+        else:
+            assert seen.observation is not None
+            measurements, evidence = seen.observation.measurements, seen.observation.evidence
+            level, reason, verdicts = judge(check.thresholds, measurements, seen.observation.note)
+        return Outcome(
+            check_id=check.id,
+            started=seen.started,
+            duration=seen.duration,
+            level=level,
+            reason=self.redact(reason) if reason else "",
+            measurements=measurements,
+            verdicts=verdicts,
+            evidence=tuple(replace(e, text=self.redact(e.text)) for e in evidence),
+            due=None if due.trigger == "manual" else due.at,
+            trigger=due.trigger,
+            cadence=due.cadence,
+            error_kind=kind,
+            late=due.late,
+        )
+
+    async def _cut_short(self, due: Due, started: datetime) -> Outcome:
+        """Stopped in the middle: recorded, but it says nothing of the check; a calendar run is caught up later."""
+        now = self._gear.now()
+        outcome = Outcome(
+            due.check.id, started, max(now - started, timedelta(0)), Level.UNKNOWN, STOPPED,
+            due=due.at, trigger=due.trigger, cadence=due.cadence, error_kind="stopped",
+        )  # fmt: skip
+        await self._gear.recorder.commit(Commit(outcomes=(outcome,)))
+        return outcome
+
+    # -- what a run, or time, means --------------------------------------------------------------------------------
+
+    async def _conclude(self, check: Check, outcome: Outcome, marks: Mapping[str, datetime]) -> None:
+        if check.id not in self._checks():  # removed by a reload while it ran
+            await self._gear.recorder.commit(Commit(outcomes=(outcome,), marks=marks))
+            return
+        old = self.states.get(check.id) or CheckState(check.id)
+        now = self._gear.now()
+        expected = self._expected_by(check, now)
+        state, transitions = advance(check, old, outcome, now, expected)
+        if state.firing and not old.firing and check.depends_on:
+            await self._look_at_dependencies(check, outcome.started)
+            old = self.states.get(check.id) or old
+            state, transitions = advance(check, old, outcome, self._gear.now(), expected)
+        self.latest[check.id] = outcome
+        await self._settle(check, (old, state), [t.kind for t in transitions], outcome, marks)
+
+    async def _tick(self, check_id: str) -> None:
+        """Time alone may have changed a state: a level has held long enough, a run did not come."""
+        check, old = self._checks().get(check_id), self.states.get(check_id)
+        if check is None or old is None:
+            return
+        state, transitions = tick(check, old, self._gear.now())
+        if state.firing and not old.firing and check.depends_on:
+            await self._look_at_dependencies(check, self._gear.now())
+            old = self.states.get(check_id) or old
+            state, transitions = tick(check, old, self._gear.now())
+        await self._settle(check, (old, state), [t.kind for t in transitions])
+
+    async def _settle(
+        self,
+        check: Check,
+        change: tuple[CheckState, CheckState],
+        kinds: Collection[str],
+        outcome: Outcome | None = None,
+        marks: Mapping[str, datetime] = NO_MARKS,
+    ) -> None:
+        """Remember, decide, commit: nobody is told before all of it is durable."""
+        old, state = change
+        self.states[check.id] = state
+        self._arm(check, state)
+        if self.suppressed:
+            self._release(check.id)
+        incident = self._open_incident(check.id) if old.firing or state.firing else None
+        decision = self._decision(check, state, incident)
+        outcomes = (outcome,) if outcome is not None else ()
+        if decision is None:
+            notes = _notes(incident, kinds, self._gear.now()) if incident and kinds else ()
+            await self._gear.recorder.commit(Commit(outcomes, (state,), timeline=notes, marks=marks))
+            return
+        seen = outcome or self.latest.get(check.id)
+        told, messages = self._gear.teller.tell(
+            decision, check, state.verdicts, seen.evidence if seen else (), self._kept_quiet(check.id)
+        )
+        self._log(decision, told)
+        self._keep(told)
+        timeline = (decision.entry, *_notes(told, kinds, self._gear.now()))
+        await self._gear.recorder.commit(Commit(outcomes, (state,), (told,), timeline, messages, marks))
+
+    def _decision(self, check: Check, state: CheckState, incident: Incident | None) -> Decision | None:
+        if state.firing and incident is None:
+            cause = blocker(check, self._checks(), self.states)
+            if cause:
+                if self.suppressed.get(check.id) != cause:
+                    self.suppressed[check.id] = cause
+                    log.info("incident_suppressed", check=check.id, because_of=cause)
+                return None
+        self.suppressed.pop(check.id, None)
+        return decide(check, state, incident, self._gear.now()) if state.firing or incident else None
+
+    def _release(self, check_id: str) -> None:
+        """A dependency in order again explains nothing any more: what it kept quiet is looked at again."""
+        for quiet in [c for c, cause in self.suppressed.items() if cause == check_id]:
+            check = self._checks().get(quiet)
+            if check is None or not blocker(check, self._checks(), self.states):
+                del self.suppressed[quiet]
+                if check is not None:
+                    self._start(Due(check, self._gear.now(), "confirm"))
+
+    async def _look_at_dependencies(self, check: Check, since: datetime) -> None:
+        """Before a check fires, what it depends on gets a look no older than its own."""
+        tasks = []
+        for dependency in ancestors(check, self._checks()):
+            state = self.states.get(dependency.id)
+            if dependency.enabled and (state is None or state.last_run is None or state.last_run < since):
+                task = self._tasks.get(dependency.id) or self._start(Due(dependency, self._gear.now(), "confirm"))
+                if task is not None:
+                    tasks.append(task)
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self._checks())).total_seconds())
+
+    # -- small things ----------------------------------------------------------------------------------------------
+
+    def _checks(self) -> Mapping[str, Check]:
+        return self._catalogue.checks if self._catalogue else {}
+
+    def _open_incident(self, check_id: str) -> Incident | None:
+        return self.incidents.get(self._incident_of.get(check_id, ""))
+
+    def _kept_quiet(self, check_id: str) -> list[str]:
+        found = dependants(check_id, self._checks())
+        return [d for d in found if (state := self.states.get(d)) and state.level is not Level.OK]
+
+    def _expected_by(self, check: Check, now: datetime) -> datetime | None:
+        due = next_due(check, now) if check.enabled else None
+        return due + check.grace if due else None
+
+    def _arm(self, check: Check, state: CheckState) -> None:
+        """A pending level gets a run when it would count, and counts shortly after whatever that run does."""
+        armed = self._timers.get(check.id)
+        if armed is not None and armed[0] == state.pending_until:
+            return
+        self._disarm(check.id)
+        if state.pending_until is None:
+            return
+        self.confirm(check.id, state.pending_until)
+        delay = (state.pending_until - self._gear.now()).total_seconds() + CONFIRMATION
+        timer = asyncio.get_running_loop().call_later(
+            max(delay, 0.0), lambda: self._in_background(self._tick(check.id))
+        )
+        self._timers[check.id] = (state.pending_until, timer)
+
+    def _disarm(self, check_id: str) -> None:
+        armed = self._timers.pop(check_id, None)
+        if armed is not None:
+            armed[1].cancel()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _keep(self, incident: Incident) -> None:
+        if incident.is_open:
+            self.incidents[incident.id] = incident
+            self._incident_of[incident.check_id] = incident.id
+        else:
+            self.incidents.pop(incident.id, None)
+            self._incident_of.pop(incident.check_id, None)
+        self._count_incidents()
+
+    def _count_incidents(self) -> None:
+        gauge = self._gear.metrics.incidents_open
+        gauge.clear()
+        for incident in self.incidents.values():
+            gauge.labels(incident.system, incident.severity).inc()
+
+    def _log(self, decision: Decision, incident: Incident) -> None:
+        method = log.warning if decision.event in ("firing", "worsened") else log.info
+        method(
+            "incident_" + {"firing": "opened"}.get(decision.event, decision.event),
+            incident=incident.id,
+            check=incident.check_id,
+            severity=incident.severity,
+            level=incident.level.name.lower(),
+            reason=incident.reason,
+            channels=list(incident.details.get("channels", ())),
+        )
+
+    async def drain(self, grace: float) -> None:
+        """Let what runs finish within `grace` seconds, cut short and record the rest."""
+        for check_id in list(self._timers):
+            self._disarm(check_id)
+        running: list[asyncio.Task[Any]] = [*self._tasks.values(), *self._background]
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        running = [*self._tasks.values(), *self._background]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=2)
+
+
+def _is_down(observation: Observation) -> bool:
+    """What a retry inside one run is for: nothing answered."""
+    return any(m.name == "up" and m.value == 0 for m in observation.measurements)
+
+
+def _notes(incident: Incident, kinds: Collection[str], now: datetime) -> tuple[TimelineEntry, ...]:
+    texts = {"flapping": "flapping: kept open until it is steady", "steady": "steady again"}
+    return tuple(TimelineEntry(incident.id, now, kind, texts[kind]) for kind in kinds if kind in texts)
+

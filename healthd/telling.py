@@ -1,0 +1,96 @@
+"""From a decision about an incident to the messages that tell it: which channels, what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from healthd.incidents import Decision
+from healthd.model.catalogue import Catalogue, ChannelSpec, Check
+from healthd.model.incidents import Incident, Message
+from healthd.model.outcomes import Evidence, Verdict
+from healthd.notify import compose, match
+
+TOLD = frozenset({"firing", "worsened", "resolved"})  # an improvement stands in the timeline and disturbs nobody
+
+
+class Teller:
+    """Writes messages. Pure but for the catalogue in force, the channels known and the redaction, set by a reload."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url.rstrip("/")
+        self.channels: Mapping[str, ChannelSpec] = {}
+        self.catalogue: Catalogue | None = None
+        self.redact: Callable[[str], str] = str
+
+    def tell(
+        self,
+        decision: Decision,
+        check: Check,
+        verdicts: Sequence[Verdict],
+        evidence: Sequence[Evidence],
+        suppressed: Sequence[str] = (),
+    ) -> tuple[Incident, tuple[Message, ...]]:
+        """The incident, remembering whom it was told to, and one message per channel."""
+        assert self.catalogue is not None
+        incident = decision.incident
+        system = self.catalogue.systems[check.system]
+        body = compose(
+            event=decision.event,
+            incident=incident,
+            check=check,
+            system=system,
+            verdicts=verdicts,
+            evidence=evidence,
+            playbook=system.playbooks.get(check.playbook or ""),
+            suppressed=suppressed,
+            public_url=self._public_url,
+            at=decision.entry.at,
+            redact=self.redact,
+        )
+        return self._addressed(decision, body, self._channels(incident, check))
+
+    def tell_again(self, decision: Decision) -> tuple[Incident, tuple[Message, ...]]:
+        """The end of an incident whose check is gone: told with what is remembered of it."""
+        incident = decision.incident
+        body = dict(incident.details.get("body", {}))
+        if not body:
+            return incident, ()
+        ended = {"level": incident.level.name.lower(), "resolved_at": _rfc3339(decision.entry.at)}
+        body |= {"event": decision.event, "at": _rfc3339(decision.entry.at), "incident": body["incident"] | ended}
+        return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
+
+    def _channels(self, incident: Incident, check: Check) -> tuple[str, ...]:
+        """Those the routes say, and those that were told before: whoever was paged hears the end of it."""
+        assert self.catalogue is not None
+        routed = match(
+            self.catalogue.routes,
+            system=check.system,
+            severity=incident.severity,
+            check_id=check.id,
+            level=incident.level,
+            labels=check.labels,
+            known=self.channels,
+        )
+        before = tuple(incident.details.get("channels", ()))
+        if not incident.is_open:
+            return before
+        return tuple(dict.fromkeys((*before, *routed)))
+
+    def _addressed(
+        self, decision: Decision, body: dict[str, Any], channels: tuple[str, ...]
+    ) -> tuple[Incident, tuple[Message, ...]]:
+        incident, at = decision.incident, decision.entry.at
+        told = channels if decision.event in TOLD else ()
+        sequence = int(incident.details.get("sequence", 0)) + 1
+        details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
+        messages = tuple(
+            Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told
+        )
+        return replace(incident, details=details), messages
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
