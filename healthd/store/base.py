@@ -113,9 +113,11 @@ class Store(Protocol):
         """The newest outcome of every check that has one."""
 
     async def history(
-        self, check_id: str, measure: str, *, since: datetime, until: datetime, points: int = 300
+        self, check_id: str, measure: str, *, since: datetime, until: datetime, points: int = 300, series: str = ""
     ) -> list[Point]:
-        """At most about `points` slots of equal width, empty ones left out; worst series where there are several."""
+        """At most about `points` slots of equal width, empty ones left out.
+
+        `series` "" is the worst one of each run, where there are several."""
 
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""

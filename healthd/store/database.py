@@ -1,0 +1,109 @@
+"""One open database: a writer thread, a few reader threads, and everything that goes wrong as StoreError."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from healthd.store.backend import Backend
+from healthd.store.base import Commit, StoreError
+from healthd.store.migrate import bring_up_to_date
+from healthd.store.statements import Step, commit_steps
+from healthd.store.writer import Writer
+
+T = TypeVar("T")
+READERS = 2  # a long history query keeps one of them busy; the outbox has the other
+
+
+class Database:
+    """`redact` goes over every StoreError's reason."""
+
+    def __init__(self, backend: Backend, redact: Callable[[str], str]) -> None:
+        self._backend, self._redact = backend, redact
+        self._writer: Writer | None = None
+        self._engine: Engine | None = None
+        self._readers: ThreadPoolExecutor | None = None
+
+    async def open(self) -> None:
+        """Connect and migrate."""
+        if self._writer is not None:
+            return
+        readers = ThreadPoolExecutor(READERS, thread_name_prefix="healthd-store-reader")
+        loop = asyncio.get_running_loop()
+        try:
+            connection = await loop.run_in_executor(readers, self._guarded, self._connect)
+        except BaseException:
+            readers.shutdown(wait=False)
+            raise
+        self._readers, self._engine = readers, self._backend.engine(read_only=True)
+        self._writer = Writer(self._backend, connection, loop)
+
+    def _connect(self) -> object:
+        bring_up_to_date(self._backend)
+        return self._backend.connect()
+
+    async def close(self) -> None:
+        """Finish what was handed over, then let go of everything."""
+        writer, readers, engine = self._writer, self._readers, self._engine
+        self._writer = self._readers = self._engine = None
+        if writer is None or readers is None or engine is None:
+            return
+        await asyncio.get_running_loop().run_in_executor(readers, writer.finish)
+        readers.shutdown(wait=True)
+        engine.dispose()
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing, in one transaction with whatever else is committed at this moment."""
+        await self._settled(self._opened().submit(lambda: commit_steps(commit), mixed=True))
+
+    async def write(self, prepare: Callable[[], Sequence[Step]]) -> int:
+        """Write the steps `prepare` gives, in their order; the rows changed."""
+        return await self._settled(self._opened().submit(prepare))
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Run a query in a reader thread."""
+        self._opened()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._guarded, self._query, query)
+
+    def _query(self, query: Callable[[Connection], T]) -> T:
+        if self._engine is None:
+            raise _closed()
+        with self._engine.connect() as connection:
+            return query(connection)
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise _closed()
+        return self._writer
+
+    async def _settled(self, done: asyncio.Future[int]) -> int:
+        try:
+            return await done
+        except StoreError as error:
+            raise self._redacted(error) from None
+
+    def _guarded(self, call: Callable[..., T], *args: object) -> T:
+        """Run `call`; what a driver or SQLAlchemy raises becomes a StoreError. Its cause is dropped on purpose:
+        a driver's own words may hold a password."""
+        try:
+            return call(*args)
+        except StoreError as error:
+            raise self._redacted(error) from None
+        except DBAPIError as error:
+            raise self._redacted(self._backend.explain(error.orig or error)) from None
+        except (SQLAlchemyError, OSError) as error:
+            raise self._redacted(StoreError(f"the database cannot be read: {error}")) from None
+        except Exception as error:  # noqa: BLE001 the drivers' own errors: which driver only the backend knows
+            raise self._redacted(self._backend.explain(error)) from None
+
+    def _redacted(self, error: StoreError) -> StoreError:
+        return StoreError(self._redact(error.reason), transient=error.transient)
+
+
+def _closed() -> StoreError:
+    return StoreError("the store is not open", transient=False)

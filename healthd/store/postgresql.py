@@ -1,0 +1,163 @@
+"""The shared database: PostgreSQL through psycopg 3, which is imported when it is first needed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
+
+from healthd.model.redact import MASK
+from healthd.store.base import StoreError
+
+SHAPE = (
+    "write postgresql://user:password@host:5432/name, special characters in the password percent-encoded"
+    " (@ as %40, / as %2F, # as %23)"
+)
+# a server that vanished is noticed within half a minute; anything given in the URL comes first
+_DEFAULTS = {
+    "connect_timeout": "5",
+    "application_name": "healthd",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+_SESSION = (
+    "SELECT set_config('lock_timeout', '10s', false), set_config('statement_timeout', '30s', false),"
+    # durable on return, even where the server's default says otherwise
+    " set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
+    " ELSE current_setting('synchronous_commit') END, false)"
+)
+_SCHEMA_LOCK = 0x6865616C746864  # "healthd"
+
+# words of the server or of libpq, what to do, whether it may pass by itself
+_CONNECT_FAILURES = (
+    ("password authentication failed", "check user and password", False),
+    ("no password supplied", "the URL holds no password and the server wants one", False),
+    ("no pg_hba.conf entry", "the server does not admit this user from here: see its pg_hba.conf", False),
+    ('role "', "check the user, or create it", False),
+    ('database "', "check the name, or create it: CREATE DATABASE", False),
+    ("server does not support SSL", "the server has no TLS: leave out sslmode or set it to prefer", False),
+    ("certificate", "check sslmode and sslrootcert", False),
+    ("the database system is", "it is starting, stopping or recovering: wait", True),
+    ("too many clients", "raise max_connections or close other clients", True),
+    ("remaining connection slots", "raise max_connections or close other clients", True),
+    ("Connection refused", "check host and port, and whether the server runs", True),
+    ("could not translate host name", "the host name does not resolve: check it and the DNS", True),
+    ("resolve host", "the host name does not resolve: check it and the DNS", True),
+    ("name or service not known", "the host name does not resolve: check it and the DNS", True),
+    ("timeout", "nothing answers there: check host, port and firewall", True),
+)
+# SQLSTATE (PostgreSQL documentation, appendix A), or its class: what happened and what to do, whether it may pass
+_STATES = {
+    "53100": ("the server's disk is full: make room there", True),
+    "53": ("the server is short of resources", True),
+    "25006": ("the server is read-only (a standby?): give the address of the primary", True),
+    "42501": ("this user may not do that: GRANT it, for the first start also CREATE ON SCHEMA public", False),
+    "57014": ("the server did not finish within 30 s", True),
+    "55P03": ("another session holds a lock for more than 10 s", True),
+    "40": ("it conflicts with another session", True),
+    "57P": ("the server is shutting down or restarting", True),
+    "58": ("the server has an I/O error: see its log", True),
+    "08": ("the connection broke", True),
+}
+
+
+class PostgresBackend:
+    """postgresql://user:password@host:port/name; whatever libpq takes after a question mark works too."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        plain = "postgresql:" + url.partition(":")[2]
+        try:
+            given = conninfo_to_dict(plain)
+        except psycopg.Error:  # its words quote parts of the URL, of the password too
+            raise StoreError(f"the database URL cannot be read: {SHAPE}", transient=False) from None
+        if not plain.startswith("postgresql://"):
+            raise StoreError(f"the database URL is not complete: {SHAPE}", transient=False)
+        self._parameters: dict[str, Any] = {**_DEFAULTS, **given}
+        self._secrets = _secrets(given)
+        host, port = given.get("host") or "the local socket", given.get("port") or 5432
+        self._where = f"PostgreSQL at {host}:{port}" + (f", database {given['dbname']}" if given.get("dbname") else "")
+
+    def connect(self) -> Any:
+        """psycopg begins a transaction by itself at the first statement; the settings come before any."""
+        import psycopg
+
+        connection = psycopg.connect(**self._parameters, autocommit=True)
+        try:
+            connection.execute(_SESSION)
+        except psycopg.Error:
+            connection.close()
+            raise
+        connection.autocommit = False
+        return connection
+
+    def begin(self, connection: Any) -> Any:
+        """Nothing to do before the first statement."""
+        return connection.cursor()
+
+    def is_lost(self, connection: Any) -> bool:
+        """Closed by us, by the server or by the network."""
+        return bool(connection.closed)
+
+    def placeholders(self, sql: str) -> str:
+        """psycopg's are %s."""
+        return sql.replace("?", "%s")
+
+    def engine(self, *, read_only: bool) -> Engine:
+        """Pooled connections are tried before use, so that a restarted server costs nobody an error."""
+        if read_only:
+            return create_engine(
+                "postgresql+psycopg://",
+                creator=self._connect_reader,
+                poolclass=QueuePool,
+                pool_size=2,
+                pool_pre_ping=True,
+            )
+        return create_engine("postgresql+psycopg://", creator=self._connect_migrator, poolclass=NullPool)
+
+    def _connect_reader(self) -> Any:
+        connection = self.connect()
+        connection.read_only = True
+        return connection
+
+    def _connect_migrator(self) -> Any:
+        connection = self.connect()
+        connection.execute("SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)")
+        connection.commit()
+        return connection
+
+    def lock_schema(self, connection: Connection) -> None:
+        """Released by the end of the transaction."""
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+    def explain(self, error: BaseException) -> StoreError:
+        """By SQLSTATE where the server gave one, by words where there was no server to give one."""
+        import psycopg
+
+        words = self._clean(str(error))
+        state = getattr(error, "sqlstate", None) or ""
+        for length in (5, 3, 2):
+            if state[:length] in _STATES:
+                meaning, transient = _STATES[state[:length]]
+                return StoreError(f"{self._where}: {meaning} ({words})", transient=transient)
+        if isinstance(error, psycopg.OperationalError):
+            for sign, meaning, transient in _CONNECT_FAILURES:
+                if sign.lower() in words.lower():
+                    return StoreError(f"{self._where}: {meaning} ({words})", transient=transient)
+            return StoreError(f"{self._where}: the connection failed or broke ({words})")
+        return StoreError(f"{self._where} did not take it: {words}", transient=False)
+
+    def _clean(self, words: str) -> str:
+        for secret in self._secrets:
+            words = words.replace(secret, MASK)
+        return " ".join(words.split())
+
+
+def _secrets(parameters: dict[str, Any]) -> tuple[str, ...]:
+    values = {str(parameters[key]) for key in ("password", "sslpassword") if parameters.get(key)}
+    return tuple(sorted(values | {unquote(v) for v in values}, key=len, reverse=True))

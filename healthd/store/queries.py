@@ -1,0 +1,152 @@
+"""Every question asked of the database but history, one function each. They run in the reader threads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, text
+
+from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.outcomes import CheckState, Outcome
+from healthd.store.base import AuditEntry, OutboxState
+from healthd.store.schema import audits, incidents, marks, messages, outcomes, states, timeline
+from healthd.store.serialisation import (
+    load_audit,
+    load_entry,
+    load_incident,
+    load_message,
+    load_outcome,
+    load_state,
+    maybe_moment,
+    moment_of,
+)
+from healthd.store.statements import WAITING
+
+# jumps from check to check through the primary key instead of reading every outcome
+_CHECK_IDS = """
+WITH RECURSIVE ids (check_id) AS (
+  SELECT min(check_id) FROM healthd_outcomes
+  UNION ALL
+  SELECT (SELECT min(o.check_id) FROM healthd_outcomes o WHERE o.check_id > ids.check_id)
+  FROM ids WHERE ids.check_id IS NOT NULL
+)
+"""
+_LATEST = text(
+    _CHECK_IDS  # noqa: S608 constants
+    + "SELECT o.check_id, o.started, o.level, o.body FROM ids JOIN healthd_outcomes o"
+    " ON o.check_id = ids.check_id"
+    " AND o.started = (SELECT max(n.started) FROM healthd_outcomes n WHERE n.check_id = ids.check_id)"
+)
+_IDS = text(_CHECK_IDS + "SELECT check_id FROM ids WHERE check_id IS NOT NULL")  # noqa: S608 constants
+
+
+def check_ids(connection: Connection) -> list[str]:
+    """Of all checks with outcomes."""
+    return list(connection.scalars(_IDS))
+
+
+def all_states(connection: Connection) -> dict[str, CheckState]:
+    """By check id."""
+    return {row.check_id: load_state(row.check_id, row.body) for row in connection.execute(select(states))}
+
+
+def all_marks(connection: Connection) -> dict[str, datetime]:
+    """By job key."""
+    return {row.key: moment_of(row.at) for row in connection.execute(select(marks))}
+
+
+def latest(connection: Connection) -> dict[str, Outcome]:
+    """The newest outcome of every check."""
+    return {row.check_id: load_outcome(*row) for row in connection.execute(_LATEST)}
+
+
+def outcomes_of(
+    connection: Connection, check_id: str, since: int | None, before: int | None, limit: int
+) -> list[Outcome]:
+    """Newest first, `since` included, `before` not."""
+    query = select(outcomes).where(outcomes.c.check_id == check_id)
+    if since is not None:
+        query = query.where(outcomes.c.started >= since)
+    if before is not None:
+        query = query.where(outcomes.c.started < before)
+    return [load_outcome(*row) for row in connection.execute(query.order_by(outcomes.c.started.desc()).limit(limit))]
+
+
+def incidents_of(connection: Connection, system: str, check_id: str, before: int | None, limit: int) -> list[Incident]:
+    """Newest first; empty words do not restrict."""
+    query = select(incidents)
+    if system:
+        query = query.where(incidents.c.system == system)
+    if check_id:
+        query = query.where(incidents.c.check_id == check_id)
+    if before is not None:
+        query = query.where(incidents.c.opened_at < before)
+    return _incidents(connection, query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit))
+
+
+def open_incidents(connection: Connection) -> list[Incident]:
+    """Oldest first."""
+    query = select(incidents).where(incidents.c.resolved_at.is_(None))
+    return _incidents(connection, query.order_by(incidents.c.opened_at, incidents.c.id))
+
+
+def incident(connection: Connection, incident_id: str) -> Incident | None:
+    """One by id."""
+    return next(iter(_incidents(connection, select(incidents).where(incidents.c.id == incident_id))), None)
+
+
+def _incidents(connection: Connection, query: Select[Any]) -> list[Incident]:
+    return [load_incident(row) for row in connection.execute(query).mappings()]
+
+
+def timeline_of(connection: Connection, incident_id: str) -> list[TimelineEntry]:
+    """By time, and as written where the time is the same."""
+    query = select(timeline).where(timeline.c.incident_id == incident_id).order_by(timeline.c.at, timeline.c.seq)
+    return [load_entry(row.incident_id, row.at, row.body) for row in connection.execute(query)]
+
+
+def _first_of_group(channel: str) -> ColumnElement[bool]:
+    """Waiting messages of a channel with no earlier one of their group still waiting."""
+    earlier = messages.alias("earlier")
+    blocked = exists().where(
+        earlier.c.channel == messages.c.channel,
+        earlier.c.group_key == messages.c.group_key,
+        earlier.c.seq < messages.c.seq,
+        earlier.c.status == text(str(WAITING)),  # spelled out: the index covers waiting messages alone
+    )
+    return and_(messages.c.channel == channel, _is_waiting(), ~blocked)
+
+
+def _is_waiting() -> ColumnElement[bool]:
+    return messages.c.status == text(str(WAITING))
+
+
+def due_messages(connection: Connection, channel: str, now: int, limit: int) -> list[Message]:
+    """Oldest first."""
+    due = or_(messages.c.next_attempt_at.is_(None), messages.c.next_attempt_at <= now)
+    query = select(messages).where(_first_of_group(channel), due).order_by(messages.c.seq).limit(limit)
+    return [load_message(row) for row in connection.execute(query).mappings()]
+
+
+def next_attempt(connection: Connection, channel: str) -> int | None:
+    """Of the messages that are first in their group; one never tried is due since it was written."""
+    due_at = func.coalesce(messages.c.next_attempt_at, messages.c.created_at)
+    return connection.scalar(select(func.min(due_at)).where(_first_of_group(channel)))
+
+
+def outbox(connection: Connection) -> list[OutboxState]:
+    """Channels with waiting messages, by name."""
+    query = (
+        select(messages.c.channel, func.count().label("pending"), func.min(messages.c.created_at).label("oldest"))
+        .where(_is_waiting())
+        .group_by(messages.c.channel)
+        .order_by(messages.c.channel)
+    )
+    return [OutboxState(row.channel, row.pending, maybe_moment(row.oldest)) for row in connection.execute(query)]
+
+
+def newest_audits(connection: Connection, limit: int) -> list[AuditEntry]:
+    """Newest first."""
+    query = select(audits).order_by(audits.c.at.desc(), audits.c.seq.desc()).limit(limit)
+    return [load_audit(row.at, row.body) for row in connection.execute(query)]

@@ -1,0 +1,128 @@
+"""The tables. Columns are what is searched and sorted by; everything else is one JSON text, `body`.
+
+Times are UTC epoch microseconds. Names carry a prefix because a PostgreSQL database may be shared with others.
+A change here needs a new script in migrations/versions and its id in HEAD; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+HEAD = "0002"  # the newest script in migrations/versions
+VERSION_TABLE = "healthd_schema_version"
+
+metadata = MetaData()
+_Sequence = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER
+
+outcomes = Table(
+    "healthd_outcomes",
+    metadata,
+    Column("check_id", Text, primary_key=True),
+    Column("started", BigInteger, primary_key=True),
+    Column("level", SmallInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_with_rowid=False,  # keeps one check's outcomes side by side: a plot reads them in one sweep
+)
+
+states = Table(
+    "healthd_states",
+    metadata,
+    Column("check_id", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+incidents = Table(
+    "healthd_incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("check_id", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("resolved_at", BigInteger),
+    Column("body", Text, nullable=False),
+)
+Index("healthd_incidents_opened", incidents.c.opened_at, incidents.c.id)
+Index("healthd_incidents_system", incidents.c.system, incidents.c.opened_at)
+Index("healthd_incidents_check", incidents.c.check_id, incidents.c.opened_at)
+Index("healthd_incidents_resolved", incidents.c.resolved_at)
+
+timeline = Table(
+    "healthd_timeline",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("incident_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("incident_id", "at", "digest", name="healthd_timeline_once"),
+)
+
+messages = Table(
+    "healthd_messages",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_attempt_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("id", name="healthd_messages_once"),
+)
+_waiting = text("status = 0")
+Index(
+    "healthd_messages_waiting",
+    messages.c.channel,
+    messages.c.group_key,
+    messages.c.seq,
+    sqlite_where=_waiting,
+    postgresql_where=_waiting,
+)
+Index("healthd_messages_finished", messages.c.finished_at)
+
+marks = Table(
+    "healthd_marks",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+audits = Table(
+    "healthd_audits",
+    metadata,
+    Column("seq", _Sequence, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+Index("healthd_audits_at", audits.c.at)
+
+hourly = Table(
+    "healthd_hourly",
+    metadata,
+    Column("check_id", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("series", Text, primary_key=True),
+    Column("hour", BigInteger, primary_key=True),
+    Column("samples", Integer, nullable=False),
+    Column("minimum", Double, nullable=False),
+    Column("average", Double, nullable=False),
+    Column("maximum", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("healthd_hourly_hour", hourly.c.hour)

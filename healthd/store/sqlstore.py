@@ -1,0 +1,141 @@
+"""The store over SQLite or PostgreSQL: the protocol's methods, each one question or one write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.outcomes import CheckState, Outcome
+from healthd.store import queries
+from healthd.store.backend import backend_for
+from healthd.store.base import AuditEntry, Commit, OutboxState, Point
+from healthd.store.database import Database
+from healthd.store.history import Question, history
+from healthd.store.retention import prune
+from healthd.store.serialisation import maybe_micros, maybe_moment, micros, plain_text
+from healthd.store.statements import (
+    DELIVERED,
+    FAILED,
+    FINISH,
+    GIVEN_UP,
+    Step,
+    audit_step,
+    forget_steps,
+    timeline_step,
+)
+
+
+class SqlStore:
+    """Implements Store. `url` is sqlite:///file.db, sqlite:////folder/file.db or postgresql://user:password@host/name;
+    StoreError says so if it is none of these. `redact` goes over every error before it is raised or stored."""
+
+    def __init__(self, url: str, *, redact: Callable[[str], str] | None = None) -> None:
+        self._redact = redact or str
+        self._database = Database(backend_for(url), self._redact)
+
+    async def open(self) -> None:
+        """Connect and migrate. Refuses a database of a newer healthd."""
+        await self._database.open()
+
+    async def close(self) -> None:
+        """Finish what was handed to `commit`, then close."""
+        await self._database.close()
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing; durable on return."""
+        await self._database.commit(commit)
+
+    async def states(self) -> dict[str, CheckState]:
+        """All remembered states by check id."""
+        return await self._database.read(queries.all_states)
+
+    async def forget(self, check_ids: Sequence[str]) -> None:
+        """Drop the states of removed checks. Outcomes and incidents stay until retention."""
+        await self._database.write(lambda: forget_steps(check_ids))
+
+    async def marks(self) -> dict[str, datetime]:
+        """Last due time handled per calendar job."""
+        return await self._database.read(queries.all_marks)
+
+    async def open_incidents(self) -> list[Incident]:
+        """Oldest first."""
+        return await self._database.read(queries.open_incidents)
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """One incident by id."""
+        return await self._database.read(lambda c: queries.incident(c, incident_id))
+
+    async def incidents(
+        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
+    ) -> list[Incident]:
+        """Newest first, opened before `before`."""
+        opened_before = maybe_micros(before)
+        return await self._database.read(lambda c: queries.incidents_of(c, system, check_id, opened_before, limit))
+
+    async def timeline(self, incident_id: str) -> list[TimelineEntry]:
+        """In the order it happened."""
+        return await self._database.read(lambda c: queries.timeline_of(c, incident_id))
+
+    async def outcomes(
+        self, check_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100
+    ) -> list[Outcome]:
+        """Newest first."""
+        first, end = maybe_micros(since), maybe_micros(before)
+        return await self._database.read(lambda c: queries.outcomes_of(c, check_id, first, end, limit))
+
+    async def latest(self) -> dict[str, Outcome]:
+        """The newest outcome of every check that has one."""
+        return await self._database.read(queries.latest)
+
+    async def history(
+        self, check_id: str, measure: str, *, since: datetime, until: datetime, points: int = 300, series: str = ""
+    ) -> list[Point]:
+        """At most about `points` slots of equal width, empty ones left out; worst series where there are several,
+        or the one asked for."""
+        question = Question(check_id, measure, series, micros(since), micros(until), points)
+        return await self._database.read(lambda c: history(c, question))
+
+    async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
+        """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""
+        return await self._database.read(lambda c: queries.due_messages(c, channel, micros(now), limit))
+
+    async def next_attempt(self, channel: str) -> datetime | None:
+        """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""
+        return maybe_moment(await self._database.read(lambda c: queries.next_attempt(c, channel)))
+
+    async def delivered(self, message_id: str, at: datetime, timeline: TimelineEntry | None = None) -> None:
+        """The channel accepted it: take it out of the outbox and note it on the incident's timeline."""
+        await self._finish(message_id, DELIVERED, at, timeline)
+
+    async def failed(self, message_id: str, error: str, next_attempt_at: datetime) -> None:
+        """Not accepted: count the attempt and try again at `next_attempt_at`."""
+        words = plain_text(self._redact(error))
+        await self._database.write(lambda: [(FAILED, (words, micros(next_attempt_at), message_id))])
+
+    async def gave_up(self, message_id: str, at: datetime, timeline: TimelineEntry | None = None) -> None:
+        """Older than its channel's age: out of the outbox, kept as given up."""
+        await self._finish(message_id, GIVEN_UP, at, timeline)
+
+    async def _finish(self, message_id: str, status: int, at: datetime, timeline: TimelineEntry | None) -> None:
+        def steps() -> list[Step]:
+            noted = [timeline_step(timeline)] if timeline else []
+            return [(FINISH, (status, micros(at), message_id)), *noted]
+
+        await self._database.write(steps)
+
+    async def outbox(self) -> list[OutboxState]:
+        """Channels with waiting messages."""
+        return await self._database.read(queries.outbox)
+
+    async def audit(self, entry: AuditEntry) -> None:
+        """Write one audit entry."""
+        await self._database.write(lambda: [audit_step(entry)])
+
+    async def audits(self, *, limit: int = 100) -> list[AuditEntry]:
+        """Newest first."""
+        return await self._database.read(lambda c: queries.newest_audits(c, limit))
+
+    async def prune(self, now: datetime, *, outcomes: timedelta, history: timedelta) -> int:
+        """Roll outcomes up into hourly summaries and delete what is older; in small transactions. Rows deleted."""
+        return await prune(self._database, now, kept=outcomes, history=history)
