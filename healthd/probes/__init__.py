@@ -1,1 +1,22 @@
-""""""
+"""Every probe by the name it has in YAML. To add one: a module, a line here, a test module, a page in docs/probes/."""
+
+from collections.abc import Mapping
+
+from healthd.probes.base import Probe
+from healthd.probes.command import CommandProbe
+from healthd.probes.files import FilesProbe
+from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
+from healthd.probes.http import HttpProbe
+
+PROBES: Mapping[str, Probe] = {
+    "disk": DiskProbe(),
+    "memory": MemoryProbe(),
+    "cpu": CpuProbe(),
+    "load": LoadProbe(),
+    "clock": ClockProbe(),
+    "process": ProcessProbe(),
+    "uptime": UptimeProbe(),
+    "files": FilesProbe(),
+    "command": CommandProbe(),
+    "http": HttpProbe(),
+}

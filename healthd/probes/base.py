@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -59,6 +59,9 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+AnyParams = Params  # its name inside Probe, where `Params` is the probe's own
+
+
 @dataclass(frozen=True, slots=True)
 class MeasureInfo:
     """One documented measure: its base unit (None: any) and one line of help."""
@@ -104,7 +107,7 @@ class Resources:
         async with self._locks.setdefault(key, asyncio.Lock()):
             if (entry := self._entries.get(key)) is None:
                 entry = self._entries[key] = (await make(), close)
-        return entry[0]  # type: ignore[no-any-return]
+        return entry[0]
 
     async def drop(self, key: Hashable) -> None:
         """Forget and close one resource (a broken connection)."""
@@ -141,7 +144,7 @@ class ProbeContext:
         if future is None:
             future = self.shared[key] = asyncio.ensure_future(ask())
             future.add_done_callback(lambda f: f.cancelled() or f.exception())
-        return await asyncio.shield(future)  # type: ignore[no-any-return]
+        return await asyncio.shield(future)
 
 
 class Probe(Protocol):
@@ -151,9 +154,13 @@ class Probe(Protocol):
     as UNKNOWN and logged as a bug. Being cancelled must leave nothing behind.
     """
 
-    Params: ClassVar[type[Params]]
-    measures: ClassVar[Mapping[str, MeasureInfo]]
-    defaults: ClassVar[tuple[Threshold, ...]]
+    # read-only, so that a probe may declare its own, narrower types
+    @property
+    def Params(self) -> type[AnyParams]: ...  # noqa: N802
+    @property
+    def measures(self) -> Mapping[str, MeasureInfo]: ...
+    @property
+    def defaults(self) -> tuple[Threshold, ...]: ...
 
     def measures_for(self, params: Any) -> Mapping[str, MeasureInfo] | None:
         """The measures a check with these parameters can have; None when any name may appear."""

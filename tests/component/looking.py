@@ -1,0 +1,57 @@
+"""Running a probe as the daemon does: validated parameters, shared resources, a context."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from healthd.model.outcomes import Measurement, Observation
+from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
+
+
+class Looker:
+    """Looks through one probe, with resources that live as long as it does."""
+
+    def __init__(self, probe: Probe, resources: Resources) -> None:
+        self.probe, self.resources = probe, resources
+        self.timeout = timedelta(seconds=5)
+        self.limits = ProbeLimits()
+        self.now: datetime | None = None
+        self.shared: dict[Any, Any] = {}
+
+    async def __call__(self, **params: Any) -> Observation:
+        context = ProbeContext(
+            self.now or datetime.now(UTC), self.timeout, ZoneInfo("UTC"), self.resources, self.limits, self.shared
+        )
+        observation = await self.probe.run(self.probe.Params(**params), context)
+        documented = self.probe.measures_for(self.probe.Params(**params))
+        if documented is not None:
+            assert {m.name for m in observation.measurements} <= documented.keys(), "an undocumented measure"
+        return observation
+
+
+@asynccontextmanager
+async def looking(probe: Probe) -> AsyncIterator[Looker]:
+    """A Looker whose clients are closed at the end."""
+    resources = Resources()
+    try:
+        yield Looker(probe, resources)
+    finally:
+        await resources.close()
+
+
+def values(observation: Observation) -> dict[str, float | str]:
+    """Measure name (with `{series}` where it has one) to value."""
+    return {_key(m): m.value for m in observation.measurements}
+
+
+def _key(measurement: Measurement) -> str:
+    return f"{measurement.name}{{{measurement.series}}}" if measurement.series else measurement.name
+
+
+def evidence(observation: Observation, title: str) -> str:
+    """The text of the evidence of that title."""
+    return next(e.text for e in observation.evidence if e.title == title)
