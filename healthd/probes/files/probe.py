@@ -26,7 +26,7 @@ from healthd.probes.base import (
     ProbeError,
 )
 from healthd.probes.blocking import Stop, blocking_calls
-from healthd.probes.files.integrity import SIDECAR, Inspection, inspect_files, inspect_checksum, inspect_gzip
+from healthd.probes.files.integrity import SIDECAR, Inspection, inspect_checksum, inspect_files, inspect_gzip
 from healthd.probes.files.pattern import Pattern, check_glob, make_pattern
 from healthd.probes.files.search import Found, Search, SearchError, each_once
 from healthd.probes.files.summary import Summary
@@ -37,39 +37,41 @@ _SHOWN_PROBLEMS = 10
 _SHARE_OF_TIMEOUT = 0.95
 
 
+class FilesParams(base.Params):
+    """Which files, and how closely to look."""
+
+    glob: OneOrMany = Field(min_length=1, description="absolute glob or globs; {date:%Y-%m-%d} is today")
+    match: str | None = Field(None, description="regular expression found in the file's name")
+    min_age: Duration | None = Field(
+        None, validation_alias=AliasChoices("min_age", "older_than"), description="leave out younger files"
+    )
+    max_age: Duration | None = Field(
+        None, validation_alias=AliasChoices("max_age", "newer_than"), description="leave out older files"
+    )
+    gzip: Which | None = Field(None, description="read through: newest or all")
+    checksum: Which | None = Field(None, description=f"compare with the {SIDECAR} file beside it: newest or all")
+    unreadable: Literal["fail", "skip"] = Field("fail", description="folders below that may not be read")
+    max_names: int = Field(100_000, ge=1, description="names to look at before giving up")
+
+    @field_validator("glob")
+    @classmethod
+    def _usable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_glob(glob) for glob in value)
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        return value
+
+
 class FilesProbe:
     """Finds, adds up and, where asked to, reads through the files, in a thread that ends when the look is over."""
 
-    class Params(base.Params):
-        """Which files, and how closely to look."""
-
-        glob: OneOrMany = Field(min_length=1, description="absolute glob or globs; {date:%Y-%m-%d} is today")
-        match: str | None = Field(None, description="regular expression found in the file's name")
-        min_age: Duration | None = Field(
-            None, validation_alias=AliasChoices("min_age", "older_than"), description="leave out younger files"
-        )
-        max_age: Duration | None = Field(
-            None, validation_alias=AliasChoices("max_age", "newer_than"), description="leave out older files"
-        )
-        gzip: Which | None = Field(None, description="read through: newest or all")
-        checksum: Which | None = Field(None, description=f"compare with the {SIDECAR} file beside it: newest or all")
-        unreadable: Literal["fail", "skip"] = Field("fail", description="folders below that may not be read")
-        max_names: int = Field(100_000, ge=1, description="names to look at before giving up")
-
-        @field_validator("glob")
-        @classmethod
-        def _usable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(check_glob(glob) for glob in value)
-
-        @field_validator("match")
-        @classmethod
-        def _compiles(cls, value: str | None) -> str | None:
-            try:
-                re.compile(value or "")
-            except re.error as error:
-                raise ValueError(f"{value!r} is not a regular expression: {error}") from None
-            return value
-
+    Params: ClassVar[type[base.Params]] = FilesParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "count": MeasureInfo(Unit.COUNT, "files; 0 is an answer, not a failure"),
         "newest_age": MeasureInfo(Unit.SECONDS, "since the newest was changed; absent without files"),
@@ -87,11 +89,11 @@ class FilesProbe:
         for name in ("gzip_valid", "checksum_valid")
     )
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: FilesParams) -> Mapping[str, MeasureInfo]:
         off = {name for name, on in (("gzip_valid", params.gzip), ("checksum_valid", params.checksum)) if not on}
         return {name: info for name, info in self.measures.items() if name not in off}
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: FilesParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError: missing, forbidden (naming the folder), limit, timeout."""
         patterns = [make_pattern(glob, context.now.astimezone(context.zone)) for glob in params.glob]
         calls = await blocking_calls(context)
@@ -118,7 +120,7 @@ class _Look:
     problems: dict[str, list[str]] = field(default_factory=dict)
 
 
-def _look(params: FilesProbe.Params, patterns: list[Pattern], now: datetime, stop: Stop) -> _Look:
+def _look(params: FilesParams, patterns: list[Pattern], now: datetime, stop: Stop) -> _Look:
     """In the thread."""
     look = _Look(Summary(now.timestamp()), Search(stop, params.max_names, params.unreadable == "skip"))
     every: list[str] = []
@@ -139,7 +141,7 @@ def _look(params: FilesProbe.Params, patterns: list[Pattern], now: datetime, sto
     return look
 
 
-def _chosen(params: FilesProbe.Params, patterns: list[Pattern], look: _Look) -> Iterator[Found]:
+def _chosen(params: FilesParams, patterns: list[Pattern], look: _Look) -> Iterator[Found]:
     match = re.compile(params.match) if params.match else None
     seen: set[str] = set()
     for pattern in patterns:
@@ -155,7 +157,7 @@ def _chosen(params: FilesProbe.Params, patterns: list[Pattern], look: _Look) -> 
                 yield found
 
 
-def _observation(params: FilesProbe.Params, look: _Look) -> Observation:
+def _observation(params: FilesParams, look: _Look) -> Observation:
     measurements = look.summary.measurements()
     measurements += [Measurement(name, int(not problems), Unit.COUNT) for name, problems in look.problems.items()]
     evidence = [Evidence("Newest files", "\n".join(look.summary.lines()))] if look.summary.count else []
@@ -170,7 +172,7 @@ def _observation(params: FilesProbe.Params, look: _Look) -> Observation:
     return Observation(tuple(measurements), tuple(evidence), _note(params, look, problems))
 
 
-def _note(params: FilesProbe.Params, look: _Look, problems: list[str]) -> str:
+def _note(params: FilesParams, look: _Look, problems: list[str]) -> str:
     if not look.summary.count:
         return "no file is there that fits " + ", ".join(params.glob)
     if problems:
@@ -178,7 +180,7 @@ def _note(params: FilesProbe.Params, look: _Look, problems: list[str]) -> str:
     return ""
 
 
-def _too_slow(where: str, params: FilesProbe.Params, seconds: float) -> str:
+def _too_slow(where: str, params: FilesParams, seconds: float) -> str:
     hint = "narrow the glob or lengthen the check's timeout"
     if "all" in (params.gzip, params.checksum):
         hint = "read only the newest, or lengthen the check's timeout"

@@ -22,21 +22,23 @@ from healthd.probes.host.sntp import SntpError, TimeAnswer, ask_time
 _NTP_PORT = 123
 
 
+class ClockParams(base.Params):
+    """Whom to ask."""
+
+    server: str | None = Field(None, description="NTP server, host or host:port; without one, the kernel")
+
+    @field_validator("server")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            _address(value)
+        return value
+
+
 class ClockProbe:
     """Asks `server` for the time, or without one the kernel whether something keeps its clock right."""
 
-    class Params(base.Params):
-        """Whom to ask."""
-
-        server: str | None = Field(None, description="NTP server, host or host:port; without one, the kernel")
-
-        @field_validator("server")
-        @classmethod
-        def _is_address(cls, value: str | None) -> str | None:
-            if value is not None:
-                _address(value)
-            return value
-
+    Params: ClassVar[type[base.Params]] = ClockParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "offset": MeasureInfo(Unit.SECONDS, "how far the clock is off, ahead or behind (never negative)"),
         "ahead": MeasureInfo(Unit.SECONDS, "the same with its sign: negative when the clock is behind"),
@@ -49,11 +51,11 @@ class ClockProbe:
         Threshold(measure="synchronised", warning=parse_condition("= 0"), missing=Level.OK, name="synchronised"),
     )
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: ClockParams) -> Mapping[str, MeasureInfo]:
         other = {"synchronised"} if params.server else {"round_trip", "stratum"}
         return {name: info for name, info in self.measures.items() if name not in other}
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: ClockParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError: timeout, dns, refused, protocol (a useless answer), unsupported."""
         if params.server is None:
             return _by_kernel()

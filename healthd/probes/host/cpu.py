@@ -19,17 +19,19 @@ _KINDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 Times = Mapping[str, float]
 
 
+class CpuParams(base.Params):
+    """Over which span."""
+
+    interval: Duration = Field(
+        timedelta(seconds=1), description="how long to watch; 0 compares with the previous look of such a check"
+    )
+    per_core: bool = Field(False, description="also core_used_ratio, one series per processor")
+
+
 class CpuProbe:
     """Reads the counters twice: `interval` apart, or now and at the previous look."""
 
-    class Params(base.Params):
-        """Over which span."""
-
-        interval: Duration = Field(
-            timedelta(seconds=1), description="how long to watch; 0 compares with the previous look of such a check"
-        )
-        per_core: bool = Field(False, description="also core_used_ratio, one series per processor")
-
+    Params: ClassVar[type[base.Params]] = CpuParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "used_ratio": MeasureInfo(Unit.RATIO, "busy share of all processors; waiting for disks is not busy"),
         "iowait_ratio": MeasureInfo(Unit.RATIO, "idle with a disk operation outstanding (Linux)"),
@@ -38,10 +40,10 @@ class CpuProbe:
     }
     defaults: ClassVar[tuple[Threshold, ...]] = ()
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: CpuParams) -> Mapping[str, MeasureInfo]:
         return {k: v for k, v in self.measures.items() if params.per_core or k != "core_used_ratio"}
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: CpuParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError `config` when the interval does not fit into the check's timeout."""
         if params.interval >= context.timeout:
             raise ProbeError(

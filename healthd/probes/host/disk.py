@@ -32,25 +32,27 @@ from healthd.probes.paths import shown
 _MAGIC = frozenset("*?[")
 
 
+class DiskParams(base.Params):
+    """Which file systems; without `mounts` and `paths`, all real ones."""
+
+    mounts: OneOrMany = Field((), description="mount points or globs of them (/data/*)")
+    paths: OneOrMany = Field((), description="any files or folders: the file system each is on")
+    exclude: OneOrMany = Field((), description="globs of mount points to leave out")
+    answer_within: Duration = Field(timedelta(seconds=3), description="after this a file system counts as hung")
+
+    @field_validator("mounts", "paths", "exclude")
+    @classmethod
+    def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/") and path != "*":
+                raise ValueError(f"{path!r} is not an absolute path: write it from /")
+        return value
+
+
 class DiskProbe:
     """Asks each file system for its counters (statvfs). One that does not answer holds up nothing."""
 
-    class Params(base.Params):
-        """Which file systems; without `mounts` and `paths`, all real ones."""
-
-        mounts: OneOrMany = Field((), description="mount points or globs of them (/data/*)")
-        paths: OneOrMany = Field((), description="any files or folders: the file system each is on")
-        exclude: OneOrMany = Field((), description="globs of mount points to leave out")
-        answer_within: Duration = Field(timedelta(seconds=3), description="after this a file system counts as hung")
-
-        @field_validator("mounts", "paths", "exclude")
-        @classmethod
-        def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-            for path in value:
-                if not path.startswith("/") and path != "*":
-                    raise ValueError(f"{path!r} is not an absolute path: write it from /")
-            return value
-
+    Params: ClassVar[type[base.Params]] = DiskParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "used_ratio": MeasureInfo(Unit.RATIO, "used / (used + available), what df shows as Use%"),
         "free_ratio": MeasureInfo(Unit.RATIO, "1 - used_ratio"),
@@ -63,10 +65,10 @@ class DiskProbe:
         Threshold(measure="responsive", critical=parse_condition("= 0"), name="responsive"),
     )
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: DiskParams) -> Mapping[str, MeasureInfo]:
         return self.measures
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: DiskParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError `missing` naming what is not mounted or not there."""
         calls = await blocking_calls(context)
         within = min(params.answer_within, context.timeout * 0.8).total_seconds()
@@ -95,7 +97,7 @@ async def _look(calls: BlockingCalls, point: str, within: float) -> os.statvfs_r
         return error
 
 
-def _choose(params: DiskProbe.Params) -> list[str]:
+def _choose(params: DiskParams) -> list[str]:
     everything = mounts()
     points = [point for pattern in params.mounts for point in _matching(pattern, everything)]
     if not params.mounts and not params.paths:

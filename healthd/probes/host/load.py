@@ -14,22 +14,24 @@ from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeCont
 _MINUTES = (1, 5, 15)
 
 
+class LoadParams(base.Params):
+    """There are none: the machine has one answer."""
+
+
 class LoadProbe:
     """Reads the three load averages. Nothing to wait for."""
 
-    class Params(base.Params):
-        """None."""
-
+    Params: ClassVar[type[base.Params]] = LoadParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         **{f"load{n}": MeasureInfo(Unit.COUNT, f"processes running or waiting, over {n} min") for n in _MINUTES},
         **{f"load{n}_per_core": MeasureInfo(Unit.RATIO, f"load{n} divided by the processors") for n in _MINUTES},
     }
     defaults: ClassVar[tuple[Threshold, ...]] = ()
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: LoadParams) -> Mapping[str, MeasureInfo]:
         return self.measures
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: LoadParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError `unsupported` on a system without load averages."""
         try:
             loads = os.getloadavg()

@@ -15,21 +15,23 @@ from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeCont
 from healthd.probes.host.cgroup import CgroupError, own_cgroup, read_memory
 
 
+class MemoryParams(base.Params):
+    """Whose memory."""
+
+    scope: Literal["host", "cgroup"] = Field("host", description="the machine, or healthd's own control group")
+    cgroup: Path | None = Field(None, description="folder of another control group, under /sys/fs/cgroup")
+
+    @model_validator(mode="after")
+    def _folder_needs_scope(self) -> MemoryParams:
+        if self.cgroup is not None and self.scope != "cgroup":
+            raise ValueError("cgroup: names a control group: write scope: cgroup beside it")
+        return self
+
+
 class MemoryProbe:
     """Reads the kernel's own account."""
 
-    class Params(base.Params):
-        """Whose memory."""
-
-        scope: Literal["host", "cgroup"] = Field("host", description="the machine, or healthd's own control group")
-        cgroup: Path | None = Field(None, description="folder of another control group, under /sys/fs/cgroup")
-
-        @model_validator(mode="after")
-        def _folder_needs_scope(self) -> MemoryProbe.Params:
-            if self.cgroup is not None and self.scope != "cgroup":
-                raise ValueError("cgroup: names a control group: write scope: cgroup beside it")
-            return self
-
+    Params: ClassVar[type[base.Params]] = MemoryParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "used_ratio": MeasureInfo(Unit.RATIO, "1 - available / total"),
         "used_bytes": MeasureInfo(Unit.BYTES, "total - available"),
@@ -39,10 +41,10 @@ class MemoryProbe:
     }
     defaults: ClassVar[tuple[Threshold, ...]] = ()
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: MemoryParams) -> Mapping[str, MeasureInfo]:
         return self.measures
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: MemoryParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError `missing` when there is no such control group."""
         if params.scope == "host":
             return _of_host()

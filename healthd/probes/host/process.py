@@ -25,33 +25,35 @@ T = TypeVar("T")
 _SHOWN = 5
 
 
+class ProcessParams(base.Params):
+    """Which processes."""
+
+    name: str | None = Field(None, description="the program's exact name, as ps -o comm shows it (or in full)")
+    match: str | None = Field(None, description="regular expression found anywhere in the command line")
+    user: str | None = Field(None, description="the user it runs as")
+    pid: int | Literal["self"] | None = Field(None, description="one process id; self is healthd")
+    pidfile: Path | None = Field(None, description="file holding the process id")
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _names_something(self) -> ProcessParams:
+        if not (self.name or self.match or self.user or self.pid or self.pidfile):
+            raise ValueError("say which processes: one of name, match, user, pid (self is healthd), pidfile")
+        return self
+
+
 class ProcessProbe:
     """Counts the processes that fit every criterion given, and what they use together."""
 
-    class Params(base.Params):
-        """Which processes."""
-
-        name: str | None = Field(None, description="the program's exact name, as ps -o comm shows it (or in full)")
-        match: str | None = Field(None, description="regular expression found anywhere in the command line")
-        user: str | None = Field(None, description="the user it runs as")
-        pid: int | Literal["self"] | None = Field(None, description="one process id; self is healthd")
-        pidfile: Path | None = Field(None, description="file holding the process id")
-
-        @field_validator("match")
-        @classmethod
-        def _compiles(cls, value: str | None) -> str | None:
-            try:
-                re.compile(value or "")
-            except re.error as error:
-                raise ValueError(f"{value!r} is not a regular expression: {error}") from None
-            return value
-
-        @model_validator(mode="after")
-        def _names_something(self) -> ProcessProbe.Params:
-            if not (self.name or self.match or self.user or self.pid or self.pidfile):
-                raise ValueError("say which processes: one of name, match, user, pid (self is healthd), pidfile")
-            return self
-
+    Params: ClassVar[type[base.Params]] = ProcessParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "count": MeasureInfo(Unit.COUNT, "running processes that fit; zombies are not running"),
         "oldest_age": MeasureInfo(Unit.SECONDS, "since the oldest was started"),
@@ -67,10 +69,10 @@ class ProcessProbe:
         Threshold(measure="count", critical=parse_condition("= 0"), name="count"),
     )
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: ProcessParams) -> Mapping[str, MeasureInfo]:
         return self.measures
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: ProcessParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError `missing` for a pidfile that cannot be read."""
         calls = await blocking_calls(context)
         try:
@@ -97,7 +99,7 @@ class _Seen:
         self.open_files_ratio = _allowed(lambda: _open_files_ratio(process))
 
 
-def _search(params: ProcessProbe.Params, now: datetime, stop: Stop) -> list[_Seen]:
+def _search(params: ProcessParams, now: datetime, stop: Stop) -> list[_Seen]:
     import psutil
 
     found = []
@@ -112,7 +114,7 @@ def _search(params: ProcessProbe.Params, now: datetime, stop: Stop) -> list[_See
     return found
 
 
-def _candidates(params: ProcessProbe.Params) -> Iterator[psutil.Process]:
+def _candidates(params: ProcessParams) -> Iterator[psutil.Process]:
     import psutil
 
     if params.pid is None and params.pidfile is None:
@@ -139,7 +141,7 @@ def _read_pidfile(path: Path | None) -> int | None:
     return int(text[0])
 
 
-def _fits(process: psutil.Process, params: ProcessProbe.Params) -> bool:
+def _fits(process: psutil.Process, params: ProcessParams) -> bool:
     import psutil
 
     if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):

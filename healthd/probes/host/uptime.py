@@ -11,22 +11,24 @@ from healthd.probes import base
 from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext
 
 
+class UptimeParams(base.Params):
+    """There are none: the machine has one answer."""
+
+
 class UptimeProbe:
     """Reads the boot time. In a container it is that of the machine underneath."""
 
-    class Params(base.Params):
-        """None."""
-
+    Params: ClassVar[type[base.Params]] = UptimeParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "uptime": MeasureInfo(Unit.SECONDS, "since the machine was started"),
         "boot_time": MeasureInfo(Unit.TIMESTAMP, "when that was"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = ()
 
-    def measures_for(self, params: Params) -> Mapping[str, MeasureInfo]:
+    def measures_for(self, params: UptimeParams) -> Mapping[str, MeasureInfo]:
         return self.measures
 
-    async def run(self, params: Params, context: ProbeContext) -> Observation:
+    async def run(self, params: UptimeParams, context: ProbeContext) -> Observation:
         """Look once."""
         import psutil
 
