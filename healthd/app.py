@@ -14,13 +14,14 @@ import structlog
 from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
-from healthd.loading import load_catalogue, secrets_of
+from healthd.loading import builtin, load_catalogue, secrets_of
+from healthd.look import Looker
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.redact import Redactor
-from healthd.notify import Outbox, builtin_channels
+from healthd.notify import Outbox
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
 from healthd.schedule import Limits, Scheduler, upcoming
@@ -62,9 +63,7 @@ class App:
         self._resources = Resources()
         self._corridor = Corridor(
             Gear(
-                probes=PROBES,
-                resources=self._resources,
-                probe_limits=ProbeLimits(allowed_commands=settings.allowed_commands),
+                looker=Looker(PROBES, self._resources, ProbeLimits(allowed_commands=settings.allowed_commands)),
                 slots=Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency}),
                 metrics=self.metrics,
                 recorder=self._recorder,
@@ -197,7 +196,7 @@ class App:
         self._catalogue = catalogue
         self._redact = Redactor({*secrets_of(self.settings), *catalogue.secrets})
         self._corridor.redact = self._teller.redact = self._redact
-        channels = {**_builtin(self.settings), **catalogue.channels}
+        channels = {**builtin(self.settings), **catalogue.channels}
         self._teller.channels = channels
         self._outbox.reconfigure(channels)
         gone = await self._corridor.adopt(catalogue)
@@ -347,16 +346,3 @@ class App:
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.get_running_loop().create_task(work))
-
-
-def _builtin(settings: Settings) -> dict[str, Any]:
-    return dict(
-        builtin_channels(
-            slack_webhook_url=settings.slack_webhook_url,
-            pagerduty_routing_key=settings.pagerduty_routing_key,
-            pagerduty_url=settings.pagerduty_url,
-            webhook_url=settings.webhook_url,
-            webhook_secret=settings.webhook_secret,
-            max_age=settings.notify_max_age,
-        )
-    )

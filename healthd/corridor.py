@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 
-from healthd.evaluate import advance, judge, tick
+from healthd.evaluate import advance, tick
 from healthd.incidents import Decision, abandon, acknowledge, blocker, decide, dependants
 from healthd.incidents.dependencies import ancestors
+from healthd.look import Looker, Shared, judged
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident, TimelineEntry
-from healthd.model.outcomes import CheckState, Level, Measurement, Observation, Outcome, Verdict
-from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
-from healthd.schedule import Attempt, Due, Limits, attempt, next_due
+from healthd.model.outcomes import CheckState, Level, Outcome
+from healthd.schedule import Due, Limits, next_due
 from healthd.store.base import Commit
 from healthd.store.recorder import Recorder
 from healthd.telling import Teller
 
-# A probe keeps its own time-out; the runner's is a backstop for one that does not.
-BACKSTOP = timedelta(milliseconds=300)
 # Time a pending level's confirmation run gets before the level counts without it.
 CONFIRMATION = 0.4
 NO_MARKS: Mapping[str, datetime] = MappingProxyType({})
@@ -38,9 +37,7 @@ log = structlog.get_logger("healthd.check")
 class Gear:
     """What every run uses."""
 
-    probes: Mapping[str, Probe]
-    resources: Resources
-    probe_limits: ProbeLimits
+    looker: Looker
     slots: Limits
     metrics: Metrics
     recorder: Recorder
@@ -56,7 +53,7 @@ class Corridor:
         self._catalogue: Catalogue | None = None
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._timers: dict[str, tuple[datetime, asyncio.TimerHandle]] = {}
-        self._shared: dict[datetime, dict[Hashable, asyncio.Future[Any]]] = {}
+        self._shared: dict[datetime, Shared] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._scanned_at: datetime | None = None
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
@@ -170,64 +167,16 @@ class Corridor:
                 if due.trigger == "schedule":
                     since = launched if due.mark else due.at  # the splay of a calendar run is no lag
                     gear.metrics.schedule_lag.observe(max(0.0, (started - since).total_seconds()))
-                seen = await self._look(due, started)
+                zone = self._zone(check)
+                seen = await gear.looker.look(due, started, zone, self._shared.setdefault(due.at, {}))
         except asyncio.CancelledError:
             return await self._cut_short(due, started)
-        outcome = self._judged(due, seen)
+        outcome = judged(due, seen, self.redact)
         gear.metrics.ran(check.id, check.probe.type, outcome.level, seen.duration.total_seconds())
         if due.late:
             gear.metrics.caught_up.labels(check.system).inc()
         await self._conclude(check, outcome, {due.mark: due.at} if due.mark else {})
         return outcome
-
-    async def _look(self, due: Due, started: datetime) -> Attempt[Observation]:
-        check, gear = due.check, self._gear
-        assert self._catalogue is not None
-        zone = self._catalogue.systems[check.system].zone
-        probe = gear.probes[check.probe.type]
-        shared = self._shared.setdefault(due.at, {})
-        ends = asyncio.get_running_loop().time() + check.timeout.total_seconds()
-
-        def look() -> Awaitable[Observation]:
-            left = timedelta(seconds=max(0.01, ends - asyncio.get_running_loop().time()))
-            context = ProbeContext(started, left, zone, gear.resources, gear.probe_limits, shared)
-            return probe.run(check.probe.params, context)
-
-        return await attempt(
-            look,
-            started=started,
-            timeout=check.timeout + BACKSTOP,
-            retry=check.retry,
-            retryable=_is_down,
-        )
-
-    def _judged(self, due: Due, seen: Attempt[Observation]) -> Outcome:
-        check = due.check
-        verdicts: tuple[Verdict, ...] = ()
-        measurements: tuple[Measurement, ...] = ()
-        kind = ""
-        if seen.error is not None:
-            level, reason, evidence = Level.UNKNOWN, seen.error.reason, seen.error.evidence
-            kind = seen.error.kind
-        else:
-            assert seen.observation is not None
-            measurements, evidence = seen.observation.measurements, seen.observation.evidence
-            level, reason, verdicts = judge(check.thresholds, measurements, seen.observation.note)
-        return Outcome(
-            check_id=check.id,
-            started=seen.started,
-            duration=seen.duration,
-            level=level,
-            reason=self.redact(reason) if reason else "",
-            measurements=measurements,
-            verdicts=verdicts,
-            evidence=tuple(replace(e, text=self.redact(e.text)) for e in evidence),
-            due=None if due.trigger == "manual" else due.at,
-            trigger=due.trigger,
-            cadence=due.cadence,
-            error_kind=kind,
-            late=due.late,
-        )
 
     async def _cut_short(self, due: Due, started: datetime) -> Outcome:
         """Stopped in the middle: recorded, but it says nothing of the check; a calendar run is caught up later."""
@@ -332,6 +281,11 @@ class Corridor:
 
     # -- small things ----------------------------------------------------------------------------------------------
 
+    def _zone(self, check: Check) -> ZoneInfo:
+        assert self._catalogue is not None
+        system = self._catalogue.systems.get(check.system)
+        return system.zone if system else ZoneInfo("UTC")
+
     def _checks(self) -> Mapping[str, Check]:
         return self._catalogue.checks if self._catalogue else {}
 
@@ -410,11 +364,6 @@ class Corridor:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=2)
-
-
-def _is_down(observation: Observation) -> bool:
-    """What a retry inside one run is for: nothing answered."""
-    return any(m.name == "up" and m.value == 0 for m in observation.measurements)
 
 
 def _notes(incident: Incident, kinds: Collection[str], now: datetime) -> tuple[TimelineEntry, ...]:

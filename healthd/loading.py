@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, SecretStr
 
 from healthd.catalogue import load
-from healthd.model.catalogue import Catalogue
-from healthd.notify import CHANNELS
+from healthd.model.catalogue import Catalogue, ChannelSpec
+from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
 from healthd.settings import Settings
 
@@ -27,6 +27,18 @@ def load_catalogue(settings: Settings, folders: Sequence[str] = ()) -> Catalogue
         channels=channel_options(),
         settings=settings,
         environment=os.environ,
+    )
+
+
+def builtin(settings: Settings) -> Mapping[str, ChannelSpec]:
+    """The channels that exist because the settings hold their secrets: slack, pagerduty, webhook."""
+    return builtin_channels(
+        slack_webhook_url=settings.slack_webhook_url,
+        pagerduty_routing_key=settings.pagerduty_routing_key,
+        pagerduty_url=settings.pagerduty_url,
+        webhook_url=settings.webhook_url,
+        webhook_secret=settings.webhook_secret,
+        max_age=settings.notify_max_age,
     )
 
 

@@ -24,7 +24,9 @@ class SettingsError(Exception):
 
 
 def _split(value: Any) -> Any:
-    return tuple(v.strip() for v in value.replace(os.pathsep, ",").split(",") if v.strip()) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return tuple(v.strip() for v in value.replace(os.pathsep, ",").split(",") if v.strip())
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
     pagerduty_url: str = "https://events.pagerduty.com/v2/enqueue"
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = Field(None, description="Standard Webhooks secret, whsec_...")
-    notify_max_age: Duration = Field(timedelta(hours=24), description="a message not accepted for this long is given up")
+    notify_max_age: Duration = Field(timedelta(hours=24), description="after this a message not accepted is given up")
 
     allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
     probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
     shutdown_grace: Duration = timedelta(seconds=10)
     reload_watch: bool = Field(True, description="reload when catalogue files change")
     retention: Duration = Field(timedelta(days=7), description="how long single outcomes are kept")
-    retention_history: Duration = Field(timedelta(days=400), description="how long hourly summaries and incidents are kept")
+    retention_history: Duration = Field(timedelta(days=400), description="how long incidents, hourly values are kept")
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

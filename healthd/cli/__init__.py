@@ -1,1 +1,85 @@
-""""""
+"""The commands. Exit codes as monitoring plugins have them: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or usage."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from healthd import __version__
+
+# name -> where the command is; imported when used, so that --help is instant
+COMMANDS = {
+    "run": "daemon:run",
+    "validate": "catalogue:validate",
+    "list": "catalogue:list_",
+    "schema": "catalogue:schema",
+    "next": "schedule:next_",
+    "check": "checks:check",
+    "evaluate": "checks:evaluate",
+    "ack": "remote:ack",
+    "notify-test": "notify:notify_test",
+    "sandbox": "sandbox:sandbox",
+}
+USAGE = 3
+
+
+class _Commands(click.Group):
+    """Commands imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        module, _, name = where.partition(":")
+        found = getattr(importlib.import_module(f"healthd.cli.{module}"), name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(error.message + hint, ctx) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="healthd")
+def cli() -> None:
+    """Turns an operations runbook into a running service.
+
+    Every documented check becomes a scheduled job; its result is judged by the documented thresholds; what is wrong
+    becomes an incident that reaches Slack, PagerDuty or a webhook.
+
+    \b
+    Start with:  healthd validate checks      is the catalogue right?
+                 healthd check shop/website   run one check now
+                 healthd run                  the daemon
+
+    Settings come from HEALTHD_* variables. Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN or wrong usage.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except BrokenPipeError:  # `healthd list | head`
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -2,6 +2,6 @@
 
 from healthd.evaluate.advance import advance, next_deadline, tick
 from healthd.evaluate.judge import judge, judge_row
-from healthd.evaluate.replay import held
+from healthd.evaluate.replay import FOR_EVER, held
 
-__all__ = ["advance", "held", "judge", "judge_row", "next_deadline", "tick"]
+__all__ = ["FOR_EVER", "advance", "held", "judge", "judge_row", "next_deadline", "tick"]

@@ -1,0 +1,203 @@
+"""`healthd check` runs checks now; `healthd evaluate` judges made-up measurements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import click
+
+from healthd.cli.common import (
+    Refused,
+    catalogue_or_refuse,
+    checks_option,
+    coloured,
+    find_check,
+    format_option,
+    plain,
+    print_json,
+    print_table,
+    settings_or_refuse,
+)
+from healthd.cli.values import measurement
+from healthd.evaluate import FOR_EVER, held
+from healthd.look import Looker, judged
+from healthd.model.catalogue import Catalogue, Check
+from healthd.model.outcomes import Level, Outcome, worst
+from healthd.model.redact import Redactor
+from healthd.model.units import UnitError, format_duration, format_value, parse_duration
+
+
+@click.command()
+@click.argument("ids", nargs=-1)
+@click.option("--system", help="All checks of this system.")
+@click.option("--cadence", help="All checks of this cadence.")
+@checks_option
+@format_option
+def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, ...], output: str) -> int:
+    """Run checks now, without a daemon, and print what they see. The exit code is the worst status."""
+    from healthd.loading import secrets_of
+    from healthd.logs import configure
+
+    settings = settings_or_refuse()
+    configure("pretty", "error")
+    catalogue = catalogue_or_refuse(settings, folders)
+    chosen = _chosen(catalogue, ids, system, cadence)
+    redact = Redactor({*secrets_of(settings), *catalogue.secrets})
+    outcomes = asyncio.run(_run_all(catalogue, chosen, settings.allowed_commands, redact, output == "table"))
+    if output == "json":
+        print_json([_as_json(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            _print(catalogue.checks[outcome.check_id], outcome)
+    return int(worst(*(outcome.level for outcome in outcomes)))
+
+
+@click.command()
+@click.argument("check_id")
+@click.argument("measurements", nargs=-1, required=True, metavar="MEASURE=VALUE...")
+@click.option("--held", "duration", help="For how long it has been so (default: for ever).")
+@checks_option
+@format_option
+def evaluate(
+    check_id: str, measurements: tuple[str, ...], duration: str, folders: tuple[str, ...], output: str
+) -> int:
+    """Judge made-up measurements by a check's thresholds. No I/O.
+
+    \b
+    healthd evaluate shop/api latency=620ms
+    healthd evaluate shop/disk used_ratio{/var}=91% used_ratio{/}=40% --held 10m
+    """
+    catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
+    found = find_check(catalogue, check_id)
+    try:
+        given = [measurement(found, text) for text in measurements]
+        lasting = parse_duration(duration) if duration else FOR_EVER
+    except UnitError as error:
+        raise Refused(str(error)) from None
+    status, outcome, state = held(found, given, lasting)
+    if output == "json":
+        print_json({
+            "check": check_id, "status": status.name.lower(), "level": outcome.level.name.lower(),
+            "reason": outcome.reason, "firing": state.firing, "verdicts": _verdicts(outcome),
+        })  # fmt: skip
+    else:
+        pending = f" (now {outcome.level.name}, not for long enough)" if outcome.level.badness > status.badness else ""
+        click.echo(f"{check_id}: {status.name}{pending}" + (f": {outcome.reason}" if outcome.reason else ""))
+        _print_verdicts(found, outcome)
+    return int(status)
+
+
+def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadence: str | None) -> list[Check]:
+    if not ids and not system and not cadence:
+        raise Refused("which checks? Give ids, --system or --cadence (see `healthd list`)")
+    if system and system not in catalogue.systems:
+        raise Refused(f"no system {system!r}; there are {', '.join(catalogue.systems)}")
+    chosen = [find_check(catalogue, check_id) for check_id in ids]
+    if system or cadence:
+        chosen += [
+            c
+            for c in catalogue.checks.values()
+            if c.enabled and (not system or c.system == system) and (not cadence or cadence in c.cadences)
+        ]
+    if not chosen:
+        raise Refused("no check matches")
+    return list(dict.fromkeys(chosen))
+
+
+async def _run_all(
+    catalogue: Catalogue, checks: list[Check], commands: tuple[str, ...], redact: Callable[[str], str], progress: bool
+) -> list[Outcome]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from healthd.probes import PROBES
+    from healthd.probes.base import ProbeLimits, Resources
+    from healthd.schedule import Due
+
+    resources = Resources()
+    looker = Looker(PROBES, resources, ProbeLimits(allowed_commands=commands))
+    now = datetime.now(UTC)
+    at_once = asyncio.Semaphore(20)
+
+    async def one(chosen: Check) -> Outcome:
+        due = Due(chosen, now, "manual")
+        async with at_once:
+            zone = catalogue.systems[chosen.system].zone
+            return judged(due, await looker.look(due, datetime.now(UTC), zone, {}), redact)
+
+    console = Console(stderr=True)
+    try:
+        with Progress(console=console, transient=True, disable=not (progress and console.is_terminal)) as bar:
+            task = bar.add_task("checking", total=len(checks))
+            tasks = [asyncio.ensure_future(one(chosen)) for chosen in checks]
+            for done in asyncio.as_completed(tasks):
+                await done
+                bar.advance(task)
+        return [task.result() for task in tasks]
+    finally:
+        await resources.close()
+
+
+def _print(check: Check, outcome: Outcome) -> None:
+    took = format_duration(outcome.duration.total_seconds())
+    from rich.console import Console
+
+    reason = f": {plain(outcome.reason)}" if outcome.reason else ""
+    Console(highlight=False, soft_wrap=True).print(f"{coloured(outcome.level)} {plain(check.id)} in {took}{reason}")
+    _print_verdicts(check, outcome)
+    if outcome.level is not Level.OK:
+        for evidence in outcome.evidence:
+            click.echo(f"  {evidence.title}:")
+            for line in evidence.text.splitlines()[:20]:
+                click.echo(f"    {line}")
+
+
+def _print_verdicts(check: Check, outcome: Outcome) -> None:
+    rows = {row.key: row for row in check.thresholds}
+    judged_rows = {(v.measure, v.series): v for v in outcome.verdicts}
+    lines = []
+    for m in outcome.measurements:
+        verdict = judged_rows.get((m.name, m.series))
+        row = rows.get(verdict.row) if verdict else None
+        limits = (
+            "  ".join(
+                f"{level} {condition.text}"
+                for level in ("target", "acceptable", "warning", "critical")
+                if (condition := getattr(row, level)) is not None
+            )
+            if row
+            else ""
+        )
+        name = f"{m.name}{{{m.series}}}" if m.series else m.name
+        level = coloured(verdict.level) if verdict else ""
+        lines.append((f"  {plain(name)}", plain(format_value(m.value, m.unit)), level, plain(limits)))
+    if lines:
+        print_table(("", "", "", ""), lines)
+
+
+def _verdicts(outcome: Outcome) -> list[dict[str, object]]:
+    return [
+        {
+            "measure": v.measure, "series": v.series, "value": v.value, "unit": v.unit.value if v.unit else None,
+            "level": v.level.name.lower(), "limit": v.limit, "note": v.note,
+        }
+        for v in outcome.verdicts
+    ]  # fmt: skip
+
+
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    return {
+        "check": outcome.check_id,
+        "level": outcome.level.name.lower(),
+        "reason": outcome.reason,
+        "started": outcome.started.isoformat(),
+        "duration_seconds": outcome.duration.total_seconds(),
+        "measurements": [
+            {"name": m.name, "value": m.value, "unit": m.unit.value if m.unit else None, "series": m.series}
+            for m in outcome.measurements
+        ],
+        "verdicts": _verdicts(outcome),
+        "evidence": [{"title": e.title, "text": e.text} for e in outcome.evidence],
+    }

@@ -1,0 +1,71 @@
+"""`healthd run`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from healthd.cli.common import Refused, settings_or_refuse
+
+if TYPE_CHECKING:
+    from healthd.settings import Settings
+
+
+@click.command()
+@click.option("--checks", multiple=True, metavar="FOLDER", help="Catalogue folder (HEALTHD_CHECKS).")
+@click.option("--host", help="Address to listen on (HEALTHD_HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port, 0 for any free one (HEALTHD_PORT).")
+@click.option("--database-url", help="sqlite:///path or postgresql://... (HEALTHD_DATABASE_URL).")
+@click.option("--log-format", type=click.Choice(["auto", "json", "pretty"]), help="(HEALTHD_LOG_FORMAT)")
+def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_format: str) -> int:
+    """Run the daemon: schedule, probe, evaluate, record, tell.
+
+    Reload the catalogue with SIGHUP, POST /-/reload, or by changing its files. SIGTERM finishes what runs and exits.
+    """
+    settings = settings_or_refuse(
+        checks=checks or None, host=host, port=port, database_url=database_url, log_format=log_format
+    )
+    from healthd.logs import configure
+
+    configure(settings.log_format, settings.log_level)
+    return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    import structlog
+
+    from healthd.app import App
+    from healthd.catalogue import CatalogueError
+    from healthd.store.base import StoreError
+    from healthd.web.server import Server
+
+    log = structlog.get_logger("healthd")
+    try:
+        app = App(settings)
+        app.read_catalogue()
+    except CatalogueError as error:
+        raise Refused("\n".join(str(problem) for problem in error.problems)) from None
+    except StoreError as error:
+        raise Refused(f"HEALTHD_DATABASE_URL: {error.reason}") from None
+    server = Server(app, settings.host, settings.port)
+    try:
+        await server.start()
+    except OSError as error:
+        raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+    log.info("listening", address=f"http://{settings.host}:{server.port}")
+    try:
+        await app.start()
+        await app.wait()
+    except StoreError as error:
+        log.error("store_unusable", reason=error.reason)
+        return 3
+    finally:
+        await app.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.stop(), 3)
+        sys.stdout.flush()
+    return 0

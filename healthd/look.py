@@ -1,0 +1,80 @@
+"""One look of one check and its judgement: what the daemon and `healthd check` have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from healthd.evaluate import judge
+from healthd.model.outcomes import Level, Measurement, Observation, Outcome, Verdict
+from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
+from healthd.schedule import Attempt, Due, attempt
+
+# A probe keeps its own time-out; the runner's is a backstop for one that does not.
+BACKSTOP = timedelta(milliseconds=300)
+
+Shared = dict[Hashable, asyncio.Future[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Looks at things with shared clients, within what the settings allow."""
+
+    probes: Mapping[str, Probe]
+    resources: Resources
+    limits: ProbeLimits
+
+    async def look(self, due: Due, started: datetime, zone: ZoneInfo, shared: Shared) -> Attempt[Observation]:
+        """Look once, retried as the check asks. `shared` holds the answers that checks due together share."""
+        check = due.check
+        probe = self.probes[check.probe.type]
+        clock = asyncio.get_running_loop().time
+        ends = clock() + check.timeout.total_seconds()
+
+        def once() -> Awaitable[Observation]:
+            left = timedelta(seconds=max(0.01, ends - clock()))
+            context = ProbeContext(started, left, zone, self.resources, self.limits, shared)
+            return probe.run(check.probe.params, context)
+
+        return await attempt(
+            once, started=started, timeout=check.timeout + BACKSTOP, retry=check.retry, retryable=_is_down
+        )
+
+
+def judged(due: Due, seen: Attempt[Observation], redact: Callable[[str], str]) -> Outcome:
+    """The outcome of a look: its measurements against the check's thresholds, or UNKNOWN with the reason."""
+    check = due.check
+    verdicts: tuple[Verdict, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    kind = ""
+    if seen.error is not None:
+        level, reason, evidence = Level.UNKNOWN, seen.error.reason, seen.error.evidence
+        kind = seen.error.kind
+    else:
+        assert seen.observation is not None
+        measurements, evidence = seen.observation.measurements, seen.observation.evidence
+        level, reason, verdicts = judge(check.thresholds, measurements, seen.observation.note)
+    return Outcome(
+        check_id=check.id,
+        started=seen.started,
+        duration=seen.duration,
+        level=level,
+        reason=redact(reason) if reason else "",
+        measurements=measurements,
+        verdicts=verdicts,
+        evidence=tuple(replace(e, text=redact(e.text)) for e in evidence),
+        due=None if due.trigger == "manual" else due.at,
+        trigger=due.trigger,
+        cadence=due.cadence,
+        error_kind=kind,
+        late=due.late,
+    )
+
+
+def _is_down(observation: Observation) -> bool:
+    """What a retry inside one run is for: nothing answered."""
+    return any(m.name == "up" and m.value == 0 for m in observation.measurements)
