@@ -77,7 +77,7 @@ async def attempt(
         except ProbeError as failure:
             observation, error = None, failure
             again = failure.kind not in _FINAL_KINDS
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001 - _bug logs it
             observation, error, again = None, _bug(bug), False
         if not again or count >= retry.attempts or time.perf_counter() + pause >= deadline:
             break

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -58,6 +58,7 @@ def upcoming(checks: Iterable[Check], now: datetime, until: datetime) -> list[tu
 def _unbounded(rule: Rule, after: datetime) -> Iterator[datetime]:
     if rule.every is not None:
         return _intervals(rule, after)
+    after = after.astimezone(UTC)
     return _distinct(heapq.merge(*(_cron(cron, rule.zone, after) for cron in rule.crons)))
 
 
@@ -77,11 +78,46 @@ def _distinct(times: Iterable[datetime]) -> Iterator[datetime]:
 
 
 def _cron(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    expression = _explicit(expression)
+    if expression.split()[1] == "*":
+        return _elapsed(expression, zone, after)
     # cronsim may begin with the first of two equal wall-clock times when `after` lies in the second
-    for local in CronSim(_explicit(expression), after.astimezone(zone)):
-        at = local.astimezone(UTC)
-        if at > after:
+    times = (local.astimezone(UTC) for local in CronSim(expression, after.astimezone(zone)))
+    return (at for at in times if at > after)
+
+
+def _elapsed(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    """Every instant whose wall-clock time matches, both of two equal ones included.
+
+    Walks from one change of the clock to the next: cronsim itself, given a zone, steps over a match where the clock
+    changes by half an hour.
+    """
+    offset = _offset(after, zone)
+    while True:
+        start = after
+        for wall in CronSim(expression, (start + offset).replace(tzinfo=None)):
+            at = wall.replace(tzinfo=UTC) - offset
+            if _offset(at, zone) != offset:
+                after, offset = _change(after, at, zone)
+                break
             yield at
+            after = at
+        else:
+            return
+
+
+def _offset(at: datetime, zone: ZoneInfo) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _change(before: datetime, behind: datetime, zone: ZoneInfo) -> tuple[datetime, timedelta]:
+    """The last second before the zone's offset changes between two instants, and the offset from then on."""
+    offset = _offset(before, zone)
+    low, high = 0, int((behind - before).total_seconds()) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(before + timedelta(seconds=middle), zone) == offset else (low, middle)
+    return before + timedelta(seconds=low), _offset(before + timedelta(seconds=high), zone)
 
 
 @lru_cache(maxsize=4096)
@@ -91,11 +127,11 @@ def _explicit(expression: str) -> str:
     Debian cron (and cronsim) take any leading `*` in minute or hour for a rule that follows elapsed time, which makes
     `*/30 2 * * *` run four times, or never, on the days the clock is changed.
     """
-    minute, hour, *days = expression.split()
+    minute, _hour, day, month, weekday = expression.split()
     parsed = CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))
     if len(parsed.hours) == 24:
-        return " ".join([minute, "*", *days])
-    return " ".join([_list(parsed.minutes), _list(parsed.hours), *days])
+        return f"{minute} * {day} {month} {weekday}"
+    return f"{_list(parsed.minutes)} {_list(parsed.hours)} {day} {month} {weekday}"
 
 
 def _list(values: set[int]) -> str:

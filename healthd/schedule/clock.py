@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from healthd.schedule.splay import EPOCH
+
 # What differs less is not a jump but the noise of reading two clocks, or a clock being slewed.
 TOLERANCE = timedelta(milliseconds=500)
 
@@ -39,7 +41,7 @@ class ClockWatch:
 
     def _difference(self) -> timedelta:
         monotonic = timedelta(seconds=asyncio.get_running_loop().time())
-        return self._now() - datetime.min.replace(tzinfo=UTC) - monotonic
+        return self._now() - EPOCH - monotonic
 
     def _compare(self) -> None:
         offset = self._difference()

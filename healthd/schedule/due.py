@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
+from itertools import chain, repeat
 
 from healthd.model.catalogue import Check, Rule
 
@@ -29,8 +29,8 @@ class Due:
 
 def timings(check: Check) -> Iterator[tuple[Rule, str]]:
     """Each rule of the check with its cadence's name: first those of its cadences, in order, then its own ("")."""
-    for rule, cadence in zip_longest(check.rules, check.cadences[: len(check.rules)], fillvalue=""):
-        yield rule, cadence  # type: ignore[misc]  # rules is the longer one, only names are filled in
+    cadences = chain(check.cadences, repeat(""))
+    yield from zip(check.rules, cadences, strict=False)
 
 
 def mark_key(check_id: str, rule: Rule, cadence: str) -> str:

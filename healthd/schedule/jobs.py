@@ -105,8 +105,7 @@ class CalendarJob:
 
     def due(self, now: datetime) -> Firing | None:
         """What is due at `now`, from then on handled; None when everything is."""
-        since = max(self._last, now - LOOKBACK)
-        passed = [at for at in fires(self.key.rule, since, now + EARLY) if at not in self._handled]
+        passed = [at for at in self.passed(self._last, now + EARLY) if at not in self._handled]
         if not passed:
             return None
         self._last = passed[-1]
@@ -143,6 +142,11 @@ def make_job(key: Key, now: datetime) -> Job:
     return IntervalJob(key, now) if isinstance(key, IntervalKey) else CalendarJob(key, now)
 
 
+def interval_key(check: Check, every: timedelta) -> IntervalKey:
+    """The job that runs the check every `every`."""
+    return IntervalKey(every, phase(check.id, every))
+
+
 def plan(checks: Iterable[Check]) -> dict[Key, dict[str, Entry]]:
     """Which jobs the enabled checks need: per job its entries by check id."""
     jobs: dict[Key, dict[str, Entry]] = {}
@@ -152,7 +156,7 @@ def plan(checks: Iterable[Check]) -> dict[Key, dict[str, Entry]]:
         for rule, cadence in timings(check):
             key: Key
             if rule.every is not None:
-                key, entry = IntervalKey(rule.every, phase(check.id, rule.every)), Entry(check, cadence)
+                key, entry = interval_key(check, rule.every), Entry(check, cadence)
             else:
                 key = CalendarKey(check.system, cadence, rule)
                 entry = Entry(check, cadence, mark_key(check.id, rule, cadence))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from apscheduler.triggers.base import BaseTrigger
 from healthd.model.catalogue import Check
 from healthd.schedule.clock import ClockWatch, to_system
 from healthd.schedule.due import Due
-from healthd.schedule.jobs import CalendarJob, Entry, Firing, IntervalJob, Job, Key, make_job, plan
+from healthd.schedule.jobs import CalendarJob, Entry, Firing, IntervalJob, Job, Key, interval_key, make_job, plan
 from healthd.schedule.splay import WINDOW, order, phase, step
 
 log = structlog.get_logger(__name__)
@@ -88,10 +89,7 @@ class Scheduler:
         self._launched = dict(last_runs)
         self._marks = set(marks)
         now = self._now()
-        new_marks = self._arrange(checks, now)
-        for job in self._jobs.values():
-            if isinstance(job, CalendarJob):
-                new_marks |= self._catch_up(job, marks, now)
+        new_marks = self._arrange(checks, now) | self._catch_up(marks, now)
         self._ringer.resume()
         self._watch.start()
         return new_marks
@@ -102,6 +100,8 @@ class Scheduler:
         Checks whose rules are unchanged go on as if nothing had happened, with their new definition; removed ones
         stop, also if a start of theirs was pending; added ones start.
         """
+        if self._ringer is None:  # stopped meanwhile
+            return {}
         self._ringer.pause()
         try:
             return self._arrange(checks, self._now())
@@ -131,8 +131,9 @@ class Scheduler:
         self._timers.clear()
         self._jobs.clear()
         self._checks.clear()
-        if self._ringer is not None and self._ringer.running:
+        if self._ringer is not None:
             self._ringer.shutdown(wait=False)
+            self._ringer = None
 
     def _arrange(self, checks: Iterable[Check], now: datetime) -> dict[str, datetime]:
         """Make jobs and entries those of `checks`; marks for calendar jobs never seen before."""
@@ -147,49 +148,53 @@ class Scheduler:
             job.entries = entries
         for check_id, trigger in [pending for pending in self._timers if pending[0] not in self._checks]:
             self.cancel_once(check_id, trigger)
-        self._run_soon([check for check in self._checks.values() if before.get(check.id) != check], now)
+        self._run_soon([check for check in self._checks.values() if not _same_interval(check, before)], now)
         new = {e.mark for entries in wanted.values() for e in entries.values() if e.mark} - self._marks
         self._marks |= new
         return dict.fromkeys(new, now)
 
     def _add_job(self, key: Key, now: datetime) -> Job:
         job = self._jobs[key] = make_job(key, now)
-        self._ringer.add_job(self._ring, _JobTrigger(job, self._now), args=(key,), id=str(key))
+        # said explicitly: the trigger would skip a time that passes while jobs are being added
+        first = self._ring_time(job, now)
+        self._ringer.add_job(self._ring, _JobTrigger(job, self._now), args=(key,), id=str(key), next_run_time=first)
         return job
 
+    def _ring_time(self, job: Job, now: datetime) -> datetime | None:
+        at = job.next(now)
+        return None if at is None else to_system(at, self._now)
+
     def _run_soon(self, checks: list[Check], now: datetime) -> None:
-        """Interval checks that would otherwise be longer without a run than their interval, and notably so."""
+        """Those interval checks that would otherwise be longer without a run than their interval, and notably so."""
         waiting = []
         for check in checks:
-            every = check.interval
-            if every is None or every <= PATIENCE:
+            if check.interval is None:
                 continue
             last = self._launched.get(check.id)
-            upcoming = min(
-                job.next(now) for job in self._jobs.values() if isinstance(job, IntervalJob) and check.id in job.entries
-            )
-            if last is None or upcoming - last > every + PATIENCE:
-                waiting.append(check)
-        self._spread([Due(check, now, "startup") for check in waiting])
+            upcoming = self._jobs[interval_key(check, check.interval)].next(now) or now
+            overdue = last is None or upcoming - last > check.interval + PATIENCE
+            if overdue and upcoming - now > PATIENCE:
+                waiting.append(Due(check, now, "startup"))
+        self._spread(waiting)
 
-    def _catch_up(self, job: CalendarJob, marks: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
-        """Launch or count what the job's checks missed since their marks; the marks that moves."""
-        known = [(entry, marks[entry.mark]) for entry in job.entries.values() if entry.mark in marks]
-        passed = job.passed(min((mark for _, mark in known), default=now), now)
-        moved, late = {}, []
-        for entry, mark in known:
-            if mark > now:  # of a clock that was ahead
-                job.handled(mark)
-            mine = passed[bisect_right(passed, mark) :]
-            if not mine:
+    def _catch_up(self, marks: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+        """Launch or count what calendar jobs missed since their marks; the marks that moves."""
+        moved: dict[str, datetime] = {}
+        late: list[Due] = []
+        for job in self._jobs.values():
+            if not isinstance(job, CalendarJob):
                 continue
-            missed = len(mine)
-            if now - mine[-1] <= entry.check.grace:
-                late.append(Due(entry.check, mine[-1], "catch-up", entry.cadence, True, entry.mark))
-                missed -= 1
-            if missed:
-                moved[entry.mark] = mine[missed - 1]
-                self._on_missed(entry.check.id, missed)
+            known = [(entry, marks[entry.mark]) for entry in job.entries.values() if entry.mark in marks]
+            passed = job.passed(min((mark for _, mark in known), default=now), now)
+            for entry, mark in known:
+                if mark > now:  # of a clock that was ahead
+                    job.handled(mark)
+                mine = passed[bisect_right(passed, mark) :]
+                if mine and now - mine[-1] <= entry.check.grace:
+                    late.append(_due(entry, mine.pop(), late=True))
+                if mine:
+                    moved[entry.mark] = mine[-1]
+                    self._on_missed(entry.check.id, len(mine))
         self._spread(late)
         return moved
 
@@ -241,13 +246,11 @@ class Scheduler:
         """Launch these from now on, one after another, in an order and at a distance that only they decide."""
         distance = step(len(dues))
         for position, due in enumerate(sorted(dues, key=lambda due: order(due.check.id))):
-            if position:
-                self._later(position * distance, due, due.at + position * distance)
-            else:
-                self._later(timedelta(0), due)
+            delay = position * distance
+            self._later(delay, due, due.at + delay)
 
     def _later(self, delay: timedelta, due: Due, planned: datetime | None = None) -> None:
-        kind = (due.check.id, f"{due.trigger} {due.cadence}" if due.cadence else due.trigger)
+        kind = (due.check.id, due.trigger + due.mark)
         self.cancel_once(*kind)
 
         def begin() -> None:
@@ -262,7 +265,7 @@ class Scheduler:
         if check is None:
             return
         if check is not due.check:  # reloaded since
-            due = Due(check, due.at, due.trigger, due.cadence, due.late, due.mark)
+            due = replace(due, check=check)
         now = self._launched[check.id] = self._now()
         if due.trigger == "schedule":
             self._on_lag(max((now - planned).total_seconds(), 0.0))
@@ -273,18 +276,22 @@ class Scheduler:
 
     def _clock_jumped(self, seconds: float) -> None:
         log.warning("the clock jumped", seconds=round(seconds, 3))
-        if self._on_clock_jump is not None:
-            self._on_clock_jump(seconds)
         now = self._now()
         self._ringer.pause()
         for key, job in self._jobs.items():
             if seconds < 0:
                 job.set_back(now)
             self._fire(job)
-            at = job.next(now)
-            self._ringer.modify_job(str(key), next_run_time=None if at is None else to_system(at, self._now))
+            self._ringer.modify_job(str(key), next_run_time=self._ring_time(job, now))
         self._ringer.resume()
+        if self._on_clock_jump is not None:
+            self._on_clock_jump(seconds)
 
 
 def _due(entry: Entry, at: datetime, *, late: bool = False) -> Due:
     return Due(entry.check, at, "catch-up" if late else "schedule", entry.cadence, late, entry.mark)
+
+
+def _same_interval(check: Check, before: Mapping[str, Check]) -> bool:
+    known = before.get(check.id)
+    return known is not None and known.interval == check.interval

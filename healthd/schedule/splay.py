@@ -30,4 +30,4 @@ def order(check_id: str) -> tuple[int, str]:
 
 def step(count: int) -> timedelta:
     """The distance between the starts of `count` checks that are due at the same moment."""
-    return min(STEP, WINDOW / max(count, 1))
+    return min(STEP, WINDOW // max(count, 1))
