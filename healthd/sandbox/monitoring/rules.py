@@ -1,0 +1,67 @@
+"""The alert rules of the emulated production, named as its operations guide and playbooks name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Shorter than in any real production, so that an alert fires while somebody watches.
+HOLD_SECONDS = 5
+SCRAPE_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One alerting rule: fires once `expr` has had a result for HOLD_SECONDS."""
+
+    alert: str
+    expr: str
+    severity: str
+    summary: str
+
+
+RULES = (
+    Rule("SiteDown", 'up{job="syncwatch"} == 0', "critical", "SyncWatch is completely unavailable"),
+    Rule("DatabaseDown", "syncwatch_database_up == 0", "critical", "PostgreSQL database is unreachable"),
+    Rule("RedisDown", "syncwatch_redis_up == 0", "high", "Redis cache is unreachable"),
+    Rule(
+        "HighPlaybackDrift",
+        'max(syncwatch_playback_drift_ms{quantile="0.95"}) > 300',
+        "high",
+        "Viewers are more than 300 ms apart",
+    ),
+    Rule("TranscodingBacklog", "syncwatch_transcoding_queue_depth > 10", "medium", "More than 10 jobs wait"),
+    Rule(
+        "DatabaseConnectionPoolFull",
+        "syncwatch_database_connections / syncwatch_database_connections_max > 0.95",
+        "critical",
+        "More than 95% of the database's connections are in use",
+    ),
+    Rule("RedisMemoryHigh", "redis_memory_used_bytes / redis_memory_max_bytes > 0.8", "high", "Redis is over 80% full"),
+    Rule(
+        "HighErrorRate",
+        'sum(rate(http_requests_total{status=~"5.."}[30s])) / sum(rate(http_requests_total[30s])) > 0.01',
+        "high",
+        "More than 1% of requests fail",
+    ),
+    Rule(
+        "DiskSpaceLow",
+        "1 - node_filesystem_avail_bytes / node_filesystem_size_bytes > 0.8",
+        "high",
+        "A disk is over 80% full",
+    ),
+)
+
+
+def rules_file() -> dict[str, object]:
+    """The rules as Prometheus reads them from a file."""
+    rules = [
+        {
+            "alert": rule.alert,
+            "expr": rule.expr,
+            "for": f"{HOLD_SECONDS}s",
+            "labels": {"severity": rule.severity},
+            "annotations": {"summary": rule.summary},
+        }
+        for rule in RULES
+    ]
+    return {"groups": [{"name": "syncwatch", "rules": rules}]}

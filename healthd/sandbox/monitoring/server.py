@@ -1,0 +1,59 @@
+"""A real Prometheus that scrapes the emulated application."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from healthd.sandbox.child import Child, free_port
+from healthd.sandbox.monitoring.rules import SCRAPE_SECONDS, rules_file
+
+
+def prometheus_program() -> str | None:
+    """Prometheus on PATH, if it is there."""
+    return shutil.which("prometheus")
+
+
+class Prometheus:
+    """One Prometheus, its configuration and data in `folder`."""
+
+    description = "Prometheus"
+
+    def __init__(self, program: str, application_port: int, folder: Path, log: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder / "prometheus"
+        self._target = f"127.0.0.1:{application_port}"
+        self._child = Child(
+            "Prometheus",
+            [
+                *(program, f"--config.file={self._folder / 'prometheus.yml'}", f"--storage.tsdb.path={self._folder}"),
+                *(f"--web.listen-address=127.0.0.1:{self.port}", "--storage.tsdb.retention.time=1d"),
+            ],
+            log,
+        )
+
+    async def start(self) -> None:
+        """Write its configuration and start it."""
+        self._folder.mkdir(exist_ok=True)
+        scrape = {
+            "job_name": "syncwatch",
+            # the two machines' metrics come through the application's port and carry their own instance
+            "honor_labels": True,
+            "static_configs": [{"targets": [self._target]}],
+        }
+        configuration = {
+            "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
+            "rule_files": [str(self._folder / "rules.yml")],
+            "scrape_configs": [scrape],
+        }
+        (self._folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+        (self._folder / "rules.yml").write_text(yaml.safe_dump(rules_file()))
+        self._child.start()
+        await self._child.listening(self.port)
+
+    async def stop(self) -> None:
+        """Stop it."""
+        await self._child.stop()

@@ -1,0 +1,85 @@
+"""The whole emulated production: every server of it, started together and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from healthd.sandbox.application import Application
+from healthd.sandbox.cache import Cache
+from healthd.sandbox.database import Database
+from healthd.sandbox.inbox import Inbox, Received
+from healthd.sandbox.monitoring.server import Prometheus, prometheus_program
+from healthd.sandbox.monitoring.standin import StandIn
+from healthd.sandbox.storage import CREDENTIALS, Storage
+from healthd.sandbox.traffic import Traffic
+
+
+class Production:
+    """Data lives in `folder`, logs in `logs`. `stop` may be called after a `start` that failed half-way."""
+
+    def __init__(self, folder: Path, logs: Path, on_message: Callable[[Received], None]) -> None:
+        self.database = Database(folder, logs / "postgres.log")
+        self.cache = Cache(logs / "redis.log")
+        self.storage = Storage(logs / "s3.log")
+        self.application = Application(self.database.url, self.cache, self.storage)
+        self.traffic = Traffic(self.application.url, self.cache)
+        program = prometheus_program()
+        self.monitoring = (
+            Prometheus(program, self.application.port, folder, logs / "prometheus.log")
+            if program
+            else StandIn(self.application.port)
+        )
+        self.inbox = Inbox(on_message)
+
+    async def start(self) -> None:
+        """Start everything; returns when all of it answers."""
+        await asyncio.gather(
+            self.database.start(), self.cache.start(), self.storage.start(datetime.now(UTC)), self.application.start(),
+            self.monitoring.start(), self.inbox.start(),
+        )  # fmt: skip
+        self.traffic.start()
+
+    async def stop(self) -> None:
+        """Stop everything, users first; one part that fails does not keep the others running."""
+        await self.traffic.stop()
+        parts: list[Callable[[], Awaitable[None]]] = [
+            *(self.monitoring.stop, self.application.close, self.inbox.stop),
+            *(self.storage.stop, self.cache.close, self.database.stop),
+        ]
+        await asyncio.gather(*(part() for part in parts), return_exceptions=True)
+
+    def environment(self) -> dict[str, str]:
+        """What the catalogue of this production reads: addresses with credentials, and a pace fit for watching."""
+        return {
+            "SYNCWATCH_API_URL": self.application.url,
+            "SYNCWATCH_PROMETHEUS_URL": self.monitoring.url,
+            "SYNCWATCH_DATABASE_URL": self.database.monitor_url,
+            "SYNCWATCH_REDIS_URL": self.cache.url,
+            "SYNCWATCH_S3_URL": self.storage.url,
+            "SYNCWATCH_EVERY": "5s",
+            "SYNCWATCH_RATE_WINDOW": "30s",
+            "SYNCWATCH_QUEUE_HOLD": "15s",
+            **CREDENTIALS,
+        }
+
+    def description(self) -> str:
+        """What it is made of, in one line."""
+        return f"PostgreSQL, Redis, S3 (moto), the SyncWatch application, {self.monitoring.description}"
+
+    def parts(self) -> dict[str, str]:
+        """Each server with its address (no credentials), and whether it runs."""
+
+        def state(running: bool, address: str) -> str:
+            return f"{'up' if running else 'DOWN'}  {address}"
+
+        return {
+            "application": state(self.application.running, self.application.url),
+            "PostgreSQL": state(self.database.running, f"127.0.0.1:{self.database.port}"),
+            "Redis": state(self.cache.running, f"127.0.0.1:{self.cache.port}"),
+            "S3 (moto)": state(self.storage.running, self.storage.url),
+            "Prometheus": state(True, self.monitoring.url),
+            "inbox": state(True, self.inbox.url),
+        }

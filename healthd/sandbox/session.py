@@ -1,0 +1,195 @@
+"""One run of the sandbox, from start to Ctrl-C: the production, its control port, and the daemon that watches it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from healthd.sandbox.child import Child, SandboxError, free_port, port_taken
+from healthd.sandbox.control import Control
+from healthd.sandbox.inbox import Received
+from healthd.sandbox.production import Production
+from healthd.sandbox.remote import running
+from healthd.sandbox.state import write_private
+
+Say = Callable[[str], None]
+DEFAULT_PORT = 9780
+ENVIRONMENT_FILE = "env"
+_DAEMON_READY_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. `folder` takes logs, the daemon's database and the state; `checks` holds the catalogues."""
+
+    folder: Path
+    checks: Path
+    port: int | None = None  # the daemon's; None: the usual one, or a free one when that is taken
+    with_daemon: bool = True
+
+
+def start(plan: Plan, say: Say) -> int:
+    """Run until Ctrl-C, SIGTERM, SIGHUP, or `healthd sandbox stop`. The exit code.
+
+    SandboxError when something does not start; whatever did is stopped again.
+    """
+    return asyncio.run(_run_until_told(plan, say))
+
+
+async def _run_until_told(plan: Plan, say: Say) -> int:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    work = asyncio.create_task(_run(plan, say, told.set))
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(sig, told.set)
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if waiting.done():
+        say("Stopping ...")
+        work.cancel()  # once: a second Ctrl-C does not interrupt the cleaning up
+    else:
+        waiting.cancel()
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return 0
+
+
+async def _run(plan: Plan, say: Say, end: Callable[[], None]) -> int:
+    """Start everything and watch it; being cancelled is how it ends. Returns only when the daemon ended by itself."""
+    started = time.monotonic()
+    port = _choose_port(plan)
+    logs = _prepare(plan.folder)
+    async with AsyncExitStack() as stack:
+        data = _data_folder()
+        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        production = Production(data, logs, lambda message: _report(message, say))
+        stack.push_async_callback(production.stop)
+        say("Starting an emulated production on 127.0.0.1 ...")
+        await production.start()
+        environment = _daemon_environment(production, plan, port)
+        write_private(plan.folder / ENVIRONMENT_FILE, "\n".join(_exports(environment)) + "\n")
+        control = Control(production, plan.folder, environment["HEALTHD_PUBLIC_URL"], end)
+        stack.push_async_callback(control.stop)
+        await control.start()
+        daemon = _daemon(environment, logs)
+        if plan.with_daemon:
+            stack.push_async_callback(daemon.stop)
+            daemon.start()
+            await daemon.listening(port, _DAEMON_READY_SECONDS)
+        say(_welcome(plan, production, environment, time.monotonic() - started))
+        await (daemon.ended() if plan.with_daemon else asyncio.Event().wait())
+    say(f"healthd ended with exit code {daemon.exit_code}; the end of its log:\n{daemon.log_tail()}")
+    return 1
+
+
+def _choose_port(plan: Plan) -> int:
+    if plan.port is None:
+        return free_port() if plan.with_daemon and port_taken(DEFAULT_PORT) else DEFAULT_PORT
+    if plan.with_daemon and port_taken(plan.port):
+        raise SandboxError(f"port {plan.port} is in use: choose another for healthd with --port")
+    return plan.port
+
+
+def _prepare(folder: Path) -> Path:
+    """The folder for logs, with nothing left of an earlier sandbox. Refuses a folder that is in use."""
+    if (other := running(folder)) is not None:
+        raise SandboxError(f"a sandbox runs here already (process {other['pid']}); end it with: healthd sandbox stop")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs = folder / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir()
+    for old in folder.glob("healthd.db*"):
+        old.unlink()
+    return logs
+
+
+def _data_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="healthd-sandbox-"))
+    folder.chmod(0o711)  # as root, PostgreSQL runs as another user and has to get to its part
+    return folder
+
+
+def _daemon_environment(production: Production, plan: Plan, port: int) -> dict[str, str]:
+    """What `healthd run` needs to watch this production and to tell its inbox."""
+    inbox = production.inbox
+    return {
+        **production.environment(),
+        "HEALTHD_CHECKS": ",".join(str((plan.checks / system).resolve()) for system in ("host", "syncwatch")),
+        "HEALTHD_PORT": str(port),
+        "HEALTHD_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "HEALTHD_DATABASE_URL": f"sqlite:///{plan.folder.resolve() / 'healthd.db'}",
+        "HEALTHD_TOKEN": secrets.token_urlsafe(16),
+        "HEALTHD_SLACK_WEBHOOK_URL": inbox.slack_url,
+        "HEALTHD_PAGERDUTY_ROUTING_KEY": inbox.routing_key,
+        "HEALTHD_PAGERDUTY_URL": inbox.pagerduty_url,
+        "HEALTHD_WEBHOOK_URL": inbox.webhook_url,
+        "HEALTHD_WEBHOOK_SECRET": inbox.webhook_secret,
+    }
+
+
+def _daemon(environment: Mapping[str, str], logs: Path) -> Child:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEALTHD_")}
+    argv = [sys.executable, "-m", "healthd", "run"]
+    return Child("healthd", argv, logs / "healthd.log", env={**inherited, **environment})
+
+
+def _report(message: Received, say: Say) -> None:
+    told = f"REFUSED ({message.refused})" if message.refused else message.summary
+    say(f"{message.at[11:19]}  {message.channel:9}  {told}")
+
+
+def _welcome(plan: Plan, production: Production, environment: Mapping[str, str], seconds: float) -> str:
+    env_file = plan.folder / ENVIRONMENT_FILE
+    lines = [f"Up in {seconds:.1f} s: {production.description()}.", ""]
+    if plan.with_daemon:
+        lines += [f"  healthd's page   {environment['HEALTHD_PUBLIC_URL']}"]
+    lines += [
+        f"  inbox            {production.inbox.url}   (stands for Slack, PagerDuty and a webhook)",
+        f"  application      {production.application.url}/health/ready",
+        f"  Prometheus       {production.monitoring.url}",
+        f"  logs             {plan.folder / 'logs'}",
+        "",
+    ]
+    if plan.with_daemon:
+        lines += ["Try next, in another terminal (same folder):"]
+    else:
+        lines += [
+            f"For a daemon of your own (also in {env_file}):",
+            *_exports(environment),
+            "",
+            "Then run `healthd run`, and in another terminal:",
+        ]
+    program = _program()
+    lines += [
+        f"  {program} sandbox break redis-down   # an incident opens, and is told to the inbox",
+        f"  {program} sandbox mend redis-down    # and is resolved",
+        f"  {program} sandbox list               # everything else that can be broken",
+        f"  . {env_file} && {program} list        # healthd's other commands, against this sandbox",
+        "",
+        "Ctrl-C stops everything. What the inbox receives:",
+    ]
+    return "\n".join(lines)
+
+
+def _exports(environment: Mapping[str, str]) -> list[str]:
+    return [f"export {name}={quote(value)}" for name, value in environment.items()]
+
+
+def _program() -> str:
+    """How this very program is called from a shell in this folder."""
+    script = Path(sys.executable).with_name("healthd")
+    if shutil.which("healthd") == str(script) or not script.exists():
+        return "healthd"
+    return str(script.relative_to(Path.cwd())) if script.is_relative_to(Path.cwd()) else str(script)

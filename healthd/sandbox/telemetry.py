@@ -1,0 +1,108 @@
+"""What the emulated application and its two machines expose on /metrics."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5)
+_QUANTILES = (0.5, 0.95, 0.99)
+_GIB = 2.0**30
+
+
+class Quantiles:
+    """Quantiles over the last `window` seconds, as client libraries' summaries keep them."""
+
+    def __init__(self, window: float = 15) -> None:
+        self._window = window
+        self._values: deque[tuple[float, float]] = deque(maxlen=5000)
+        self._count, self._sum = 0, 0.0
+
+    def observe(self, value: float) -> None:
+        self._values.append((time.monotonic(), value))
+        self._count += 1
+        self._sum += value
+
+    def metric(self, name: str, help_: str) -> Metric:
+        oldest = time.monotonic() - self._window
+        values = sorted(value for at, value in self._values if at >= oldest)
+        metric = Metric(name, help_, "summary")
+        for quantile in _QUANTILES:
+            at = values[min(len(values) - 1, math.floor(quantile * len(values)))] if values else math.nan
+            metric.add_sample(name, {"quantile": str(quantile)}, at)
+        metric.add_sample(f"{name}_sum", {}, self._sum)
+        metric.add_sample(f"{name}_count", {}, self._count)
+        return metric
+
+
+@dataclass
+class Node:
+    """One emulated machine. The shares in use are what faults change."""
+
+    cpu: float = 0.35
+    memory: float = 0.55
+    disk: float = 0.6
+    _seconds: dict[str, float] = field(default_factory=lambda: {"idle": 0.0, "user": 0.0})
+    _read_at: float = field(default_factory=time.monotonic)
+
+    def cpu_seconds(self) -> Mapping[str, float]:
+        """Seconds spent per mode, going on at the current share."""
+        now = time.monotonic()
+        self._seconds["idle"] += (now - self._read_at) * (1 - self.cpu)
+        self._seconds["user"] += (now - self._read_at) * self.cpu
+        self._read_at = now
+        return self._seconds
+
+
+class Telemetry:
+    """Counters of the application, readings of its servers, and two machines; a collector of prometheus_client."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("http_requests", "Requests answered", ["route", "status"], registry=self.registry)
+        self.durations = Histogram(
+            "http_request_duration_seconds", "Time to answer", ["route"], buckets=_BUCKETS, registry=self.registry
+        )
+        self.drift = Quantiles()
+        self.command_latency = Quantiles()
+        self.readings: Mapping[str, float] = {}  # metric name -> value, as of the last scrape
+        self.nodes = {"node-1": Node(), "node-2": Node(cpu=0.3, memory=0.5, disk=0.55)}
+        self.registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        yield self.drift.metric("syncwatch_playback_drift_ms", "How far viewers of a room are apart")
+        yield self.command_latency.metric("syncwatch_sync_command_latency_ms", "From a command to its broadcast")
+        for name, value in self.readings.items():
+            yield GaugeMetricFamily(name, name.replace("_", " "), value)
+        yield from self._node_metrics()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def _node_metrics(self) -> Iterable[Metric]:
+        cpu = CounterMetricFamily("node_cpu_seconds", "Seconds per mode", labels=["instance", "cpu", "mode"])
+        gauges = {
+            name: GaugeMetricFamily(name, name.replace("_", " "), labels=labels)
+            for name, labels in {
+                "node_memory_MemTotal_bytes": ["instance"],
+                "node_memory_MemAvailable_bytes": ["instance"],
+                "node_filesystem_size_bytes": ["instance", "mountpoint", "fstype"],
+                "node_filesystem_avail_bytes": ["instance", "mountpoint", "fstype"],
+            }.items()
+        }
+        for instance, node in self.nodes.items():
+            for mode, seconds in node.cpu_seconds().items():
+                cpu.add_metric([instance, "0", mode], seconds)
+            disk = [instance, "/", "ext4"]
+            gauges["node_memory_MemTotal_bytes"].add_metric([instance], 16 * _GIB)
+            gauges["node_memory_MemAvailable_bytes"].add_metric([instance], 16 * _GIB * (1 - node.memory))
+            gauges["node_filesystem_size_bytes"].add_metric(disk, 100 * _GIB)
+            gauges["node_filesystem_avail_bytes"].add_metric(disk, 100 * _GIB * (1 - node.disk))
+        yield cpu
+        yield from gauges.values()
