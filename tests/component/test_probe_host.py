@@ -336,9 +336,7 @@ def time_server() -> Iterator[TimeServer]:
 
 
 @pytest.mark.parametrize("shift", [0.0, 5.0, -7200.0, 0.25])
-async def test_clock_measures_the_offset_and_its_direction(
-    look: Looker, time_server: TimeServer, shift: float
-) -> None:
+async def test_clock_measures_the_offset_and_its_direction(look: Looker, time_server: TimeServer, shift: float) -> None:
     time_server.shift = shift
     seen = values(await look(server=time_server.address))
     assert seen["ahead"] == pytest.approx(-shift, abs=0.05)
