@@ -7,6 +7,9 @@ from healthd.probes.command import CommandProbe
 from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
+from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
+from healthd.probes.tcp import TcpProbe
+from healthd.probes.tls import TlsProbe
 
 PROBES: Mapping[str, Probe] = {
     "disk": DiskProbe(),
@@ -19,4 +22,9 @@ PROBES: Mapping[str, Probe] = {
     "files": FilesProbe(),
     "command": CommandProbe(),
     "http": HttpProbe(),
+    "tls": TlsProbe(),
+    "tcp": TcpProbe(),
+    "postgres": PostgresProbe(),
+    "postgres_query": PostgresQueryProbe(),
+    "postgres_connections": PostgresConnectionsProbe(),
 }

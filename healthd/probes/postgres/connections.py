@@ -23,7 +23,7 @@ SELECT count(*) AS used,
        coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0) AS oldest_transaction,
        count(*) FILTER (WHERE query = '<insufficient privilege>') AS hidden
   FROM pg_stat_activity
- WHERE (backend_type = 'client backend' OR backend_type IS NULL AND usesysid IS NOT NULL)
+ WHERE (backend_type = 'client backend' OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL)
    AND (%(database)s::text IS NULL OR datname = %(database)s::text)
 """
 _LIMITS = """
@@ -36,7 +36,7 @@ SELECT current_setting('max_connections')::int,
 _TOP = """
 SELECT coalesce(usename, '?'), coalesce(nullif(application_name, ''), '(no application name)'), count(*)
   FROM pg_stat_activity
- WHERE (backend_type = 'client backend' OR backend_type IS NULL AND usesysid IS NOT NULL)
+ WHERE (backend_type = 'client backend' OR backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL)
    AND (%(database)s::text IS NULL OR datname = %(database)s::text)
  GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 8
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import AfterValidator, SecretStr
 
@@ -61,7 +61,7 @@ def _without_foreign_words(dsn: str) -> tuple[str, str]:
     base, _, query = dsn.partition("?")
     words = parse_qsl(query, keep_blank_values=True)
     kept = [(key, value) for key, value in words if key not in _FOREIGN]
-    return f"{base}?{urlencode(kept)}" if kept else base, dict(words).get("schema", "")
+    return f"{base}?{urlencode(kept, quote_via=quote)}" if kept else base, dict(words).get("schema", "")
 
 
 def _label(params: dict[str, str]) -> str:

@@ -44,6 +44,9 @@ class _Sessions:
             return await self._connect(conninfo)
         except Error as error:
             raise explain_login(error, self.target.label) from None
+        except asyncio.CancelledError as error:
+            # its traceback would keep the half-open connection alive for as long as somebody keeps the error
+            raise error.with_traceback(None) from None
 
     async def _connect(self, conninfo: dict[str, str]) -> AsyncConnection[Any]:
         from psycopg import AsyncConnection, OperationalError

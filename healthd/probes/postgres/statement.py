@@ -73,8 +73,8 @@ def check_statement(sql: str) -> str:
     if first not in _STARTS:
         hint = _HINTS.get(first, "healthd only reads")
         raise ValueError(f"{first.upper() or 'nothing'} is not a query (SELECT, WITH, VALUES or TABLE): {hint}")
-    for name in (text.lower() for kind, text, _ in tokens if kind in ("word", "quoted")):
-        if _ACTING.fullmatch(name.strip('"')):
+    for name in (text.lower().strip('"') for kind, text, _ in tokens if kind in ("word", "quoted")):
+        if _ACTING.fullmatch(name):
             raise ValueError(f"{name} changes something even in a read-only transaction: healthd only reads")
     return sql.strip()
 
