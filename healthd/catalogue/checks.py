@@ -1,0 +1,274 @@
+"""Checks: parameters validated by their probe, rows judged, references resolved, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from healthd.catalogue.cadences import default_grace
+from healthd.catalogue.context import Context
+from healthd.catalogue.cron import either_day_matches, read_cron
+from healthd.catalogue.fingerprint import check_fingerprint, secrets_in
+from healthd.catalogue.kinds import ProbeKind
+from healthd.catalogue.nodes import Mapping as MappingNode
+from healthd.catalogue.nodes import Node, Scalar, locate
+from healthd.catalogue.problems import RefusedError
+from healthd.catalogue.rows import Measures, Row, Rows
+from healthd.catalogue.sections import duplicate
+from healthd.catalogue.shapes import CheckShape, FlappingShape, RetryShape, RowShape, UnknownShape
+from healthd.catalogue.systems import Frame, Reference, check_severity
+from healthd.model.catalogue import Check, Flapping, ProbeSpec, Retry, Rule, Source, Threshold, UnknownPolicy
+from healthd.model.outcomes import Level
+from healthd.model.units import format_duration
+
+
+def written_names(frame: Frame, context: Context) -> dict[str, MappingNode]:
+    """The checks by name as written, right or wrong; a name used twice is noted."""
+    names: dict[str, MappingNode] = {}
+    for node in frame.sections.checks:
+        name = node.get("name")
+        if isinstance(name, Scalar):
+            first = names.setdefault(name.text, node)
+            if first is not node:
+                context.problems.append(duplicate(f"check {name.text!r}", name, first.key("name") or first))
+    return names
+
+
+class CheckReader:
+    """Reads the checks of one system."""
+
+    def __init__(self, frame: Frame, context: Context) -> None:
+        self._frame = frame
+        self._context = context
+        self._rows = Rows(context.values)
+
+    def read(self, node: MappingNode) -> Check | None:
+        """One check; None, with the problems noted, when it cannot be made."""
+        name = node.get("name")
+        subject = f"check {self._frame.name}/{name.text}" if isinstance(name, Scalar) else "a check"
+        body = MappingNode(node.file, node.line, [pair for pair in node.pairs if pair[0].text != "probe"])
+        value = self._context.values.build(body, subject)
+        probe_node = node.get("probe")
+        type_ = self._probe_type(node, subject)
+        if probe_node is not None:
+            value["probe"] = {"type": type_ or "?"}  # its parameters are validated by the probe's own model
+        shape = self._context.validate(CheckShape, value, node, subject)
+        params = self._params(type_, probe_node, subject) if type_ and isinstance(probe_node, MappingNode) else None
+        if shape is None:
+            return None
+        rules = self._rules(shape, node, subject)
+        self._check_references(shape, node, subject)
+        if params is None or type_ is None or rules is None:
+            return None
+        rows = self._thresholds(shape, node, type_, params, subject)
+        self._context.secrets.update(secrets_in(params))
+        return self._check(shape, node, ProbeSpec(type_, params), rules, rows)
+
+    def _probe_type(self, node: MappingNode, subject: str) -> str | None:
+        """The type of the check's probe if it is known; what is wrong otherwise is noted."""
+        probe, context = node.get("probe"), self._context
+        if probe is None:
+            return None  # the shape says that it is missing
+        if not isinstance(probe, MappingNode):
+            hint = "expected a type and parameters, such as {type: http, url: ...}"
+            context.problem(node, f"{subject}: probe: expected a mapping", hint, ("probe",))
+            return None
+        written = probe.get("type")
+        if not isinstance(written, Scalar):
+            context.problem(
+                node, f"{subject}: probe: 'type' is missing", f"known: {', '.join(context.probes)}", ("probe",)
+            )
+            return None
+        type_ = str(context.values.build(written, subject))
+        if type_ in context.probes:
+            return type_
+        if not context.values.is_unresolved(written):
+            shown = written.text
+            message = f"{subject}: unknown probe type {shown!r}; known: {', '.join(sorted(context.probes))}"
+            context.dangling(probe, message, shown, context.probes, ("type",))
+        return None
+
+    def _params(self, type_: str, node: MappingNode, subject: str) -> BaseModel | None:
+        """The parameters: the check's own over the system's defaults for that probe type."""
+        kind = self._context.probes[type_]
+        own = [pair for pair in node.pairs if pair[0].text != "type"]
+        written = {key.text for key, _ in own}
+        inherited = [pair for pair in self._default_params(type_) if pair[0].text not in written]
+        merged = MappingNode(node.file, node.line, [*own, *inherited])
+        return self._context.read(kind.Params, merged, subject)
+
+    def _default_params(self, type_: str) -> list[tuple[Scalar, Node]]:
+        probes = self._frame.sections.defaults.get("probe")
+        params = probes.get(type_) if isinstance(probes, MappingNode) else None
+        return params.pairs if isinstance(params, MappingNode) else []
+
+    def _rules(self, shape: CheckShape, node: MappingNode, subject: str) -> tuple[Rule, ...] | None:
+        """First those of its cadences, one each and in order, then its own."""
+        frame, context, rules, sound = self._frame, self._context, [], True
+        for index, name in enumerate(shape.cadence):
+            cadence = frame.cadences.get(name)
+            if cadence is not None:
+                rules.append(cadence.rule)
+                continue
+            sound = False
+            if name not in frame.cadences and frame.sections.complete:
+                path = ("cadence", index)
+                context.dangling(node, f"{subject}: unknown cadence {name!r}", name, frame.cadences, path)
+        if shape.every is not None:
+            rules.append(Rule(frame.zone, every=shape.every))
+        if crons := self._crons(shape, node, subject):
+            rules.append(Rule(frame.zone, crons=crons))
+        sound = sound and len(crons) == len(shape.cron)
+        if not rules and sound:
+            sound = False
+            cadences = ", ".join(frame.cadences) or "none is defined"
+            hint = f'expected every: 60s, cron: "*/5 * * * *" or a cadence ({cadences})'
+            context.problem(node, f"{subject}: nothing says when it runs", hint)
+        return tuple(rules) if sound else None
+
+    def _crons(self, shape: CheckShape, node: MappingNode, subject: str) -> tuple[str, ...]:
+        crons = []
+        for index, text in enumerate(shape.cron):
+            try:
+                crons.append(read_cron(text))
+            except RefusedError as refusal:
+                message, hint = str(refusal), refusal.hint
+                if self._context.values.is_substituted(locate(node, ("cron", index)).node):
+                    message, hint = "cron: not a cron expression (it comes from a variable)", ""
+                self._context.problem(node, f"{subject}: {message}", hint, ("cron", index))
+                continue
+            if either_day_matches(crons[-1]):
+                doubt = f"{subject}: cron {crons[-1]!r} fires when either the day or the weekday matches"
+                self._context.warn(node, doubt, ("cron", index))
+        return tuple(crons)
+
+    def _check_references(self, shape: CheckShape, node: MappingNode, subject: str) -> None:
+        frame, context = self._frame, self._context
+        if shape.playbook is not None and shape.playbook not in frame.playbooks and frame.sections.complete:
+            message = f"{subject}: unknown playbook {shape.playbook!r}"
+            context.dangling(node, message, shape.playbook, frame.playbooks, ("playbook",))
+        for key in ("severity", "warning_severity"):
+            check_severity(frame, getattr(shape, key), Reference(node, (key,), subject), context)
+
+    def _thresholds(
+        self, shape: CheckShape, node: MappingNode, type_: str, params: BaseModel, subject: str
+    ) -> tuple[Threshold, ...]:
+        kind = self._context.probes[type_]
+        measures = self._measures(kind, params, node, subject)
+        made: dict[str, Threshold] = {}
+        for index, written in enumerate(shape.thresholds):
+            row = self._row(written, node, index, subject)
+            if row is None:
+                continue
+            threshold, problems, doubts = self._rows.threshold(row, measures, subject)
+            self._context.problems += problems
+            self._context.warnings += [doubt for doubt in doubts if doubt not in self._context.warnings]
+            if threshold is not None and made.setdefault(threshold.key, threshold) is not threshold:
+                message = f"{subject}: two threshold rows are called {threshold.key!r}"
+                self._context.problem(node, message, "give one of them a name of its own", ("thresholds", index))
+        judged = {threshold.measure for threshold in made.values()}
+        usual = tuple(
+            replace(t, unit=t.unit or measures.units[t.measure])
+            for t in kind.defaults
+            if t.measure not in judged and t.measure in measures.units
+        )
+        return (*usual, *made.values())
+
+    def _measures(self, kind: ProbeKind, params: BaseModel, node: Node, subject: str) -> Measures:
+        found: Mapping[str, Any] | None = kind.measures
+        try:
+            found = kind.measures_for(params)
+        except Exception as error:  # noqa: BLE001 - a probe's own code; a catalogue never ends the process
+            self._context.problem(
+                node, f"{subject}: its measures cannot be told ({type(error).__name__})", at=("probe",)
+            )
+        units = {name: info.unit for name, info in (kind.measures if found is None else found).items()}
+        return Measures(units, found is None, frozenset(t.measure for t in kind.defaults))
+
+    def _row(self, written: str | RowShape, node: Node, index: int, subject: str) -> Row | None:
+        frame = self._frame
+        if isinstance(written, RowShape):
+            return Row(written, "", locate(node, ("thresholds", index)).node)
+        if written not in frame.rows and frame.sections.complete:
+            message = f"{subject}: unknown threshold row {written!r}"
+            self._context.dangling(node, message, written, frame.rows, ("thresholds", index))
+        return frame.rows.get(written)
+
+    def _check(
+        self,
+        shape: CheckShape,
+        node: MappingNode,
+        probe: ProbeSpec,
+        rules: tuple[Rule, ...],
+        rows: tuple[Threshold, ...],
+    ) -> Check:
+        frame, defaults = self._frame, self._frame.defaults
+        severity = shape.severity or frame.severity
+        interval = min((rule.every for rule in rules if rule.every is not None), default=None)
+        unknown = _unknown(shape.unknown or defaults.unknown, interval)
+        flapping = _flapping(shape.flapping or defaults.flapping)
+        timeout = shape.timeout or defaults.timeout or self._context.settings.default_timeout
+        if interval is not None and timeout > interval:
+            text = f"check {frame.name}/{shape.name}: its timeout {format_duration(timeout.total_seconds())} is longer"
+            self._context.warn(node, f"{text} than its interval {format_duration(interval.total_seconds())}")
+        return Check(
+            system=frame.name,
+            name=shape.name,
+            title=shape.title or shape.name,
+            probe=probe,
+            rules=rules,
+            cadences=shape.cadence,
+            thresholds=rows,
+            severity=severity,
+            warning_severity=shape.warning_severity or defaults.warning_severity or frame.milder(severity),
+            playbook=shape.playbook,
+            depends_on=tuple(dict.fromkeys(qualified(frame.name, name) for name in shape.depends_on)),
+            covers=shape.covers,
+            timeout=timeout,
+            grace=self._grace(shape, rules, interval),
+            retry=_retry(shape.retry or defaults.retry),
+            unknown=unknown,
+            flapping=flapping,
+            labels=MappingProxyType({**defaults.labels, **shape.labels}),
+            runbook_url=shape.runbook_url or frame.shape.runbook_url,
+            description=shape.description,
+            source=Source(node.file, node.line),
+            fingerprint=check_fingerprint(probe, rows, rules, unknown, flapping),
+            enabled=shape.enabled,
+        )
+
+    def _grace(self, shape: CheckShape, rules: tuple[Rule, ...], interval: timedelta | None) -> timedelta:
+        given = shape.grace if shape.grace is not None else self._frame.defaults.grace
+        if given is not None:
+            return given
+        if interval is not None:
+            return default_grace(Rule(self._frame.zone, every=interval))
+        cadences = [c.grace for name in shape.cadence if (c := self._frame.cadences.get(name)) is not None]
+        own = [default_grace(rule) for rule in rules[len(shape.cadence) :]]
+        return max([*cadences, *own])
+
+
+def qualified(system: str, name: str) -> str:
+    """The id a dependency's name stands for."""
+    return name if "/" in name else f"{system}/{name}"
+
+
+def _unknown(shape: UnknownShape | None, interval: timedelta | None) -> UnknownPolicy:
+    """By default three runs in a row for a check that runs all the time, and the first one for a calendar check."""
+    shape = shape or UnknownShape()
+    # OK never fires: how the policy says that nobody is to be told
+    level = Level.OK if shape.level == "ignore" else Level[shape.level.upper()]
+    return UnknownPolicy(shape.after or (3 if interval is not None else 1), shape.for_, level)
+
+
+def _flapping(shape: FlappingShape | None) -> Flapping:
+    return Flapping(shape.window, shape.start, shape.stop, shape.enabled) if shape else Flapping()
+
+
+def _retry(shape: RetryShape | None) -> Retry:
+    return Retry(shape.attempts, shape.backoff) if shape else Retry()

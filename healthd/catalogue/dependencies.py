@@ -1,0 +1,70 @@
+"""Which check waits for which: every name must exist, and nothing may wait for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from healthd.catalogue.checks import qualified
+from healthd.catalogue.context import Context
+from healthd.catalogue.nodes import Mapping as MappingNode
+from healthd.catalogue.nodes import Node, Scalar, Sequence, locate
+
+Edges = Mapping[str, tuple[str, ...]]
+
+
+def check_dependencies(written: Mapping[str, MappingNode], complete: bool, context: Context) -> None:
+    """Note dangling dependencies and cycles. `written`: every check as written, by id."""
+    edges = {id_: _dependencies(id_, node) for id_, node in written.items() if node.get("depends_on")}
+    for id_, wanted in edges.items():
+        for index, target in enumerate(wanted):
+            if target not in written and complete:
+                _dangling(id_, target, index, written, context)
+    for cycle in _cycles(edges):
+        path = " -> ".join((*cycle, cycle[0]))
+        context.problem(written[cycle[0]], f"check {cycle[0]}: depends on itself: {path}", at=("depends_on",))
+
+
+def _dependencies(id_: str, node: MappingNode) -> tuple[str, ...]:
+    body = node.get("depends_on")
+    items: list[Node] = body.items if isinstance(body, Sequence) else [body] if body is not None else []
+    system = id_.partition("/")[0]
+    return tuple(qualified(system, item.text) for item in items if isinstance(item, Scalar) and item.text)
+
+
+def _dangling(id_: str, target: str, index: int, written: Mapping[str, MappingNode], context: Context) -> None:
+    node, system = written[id_], id_.partition("/")[0]
+    spot = locate(node, ("depends_on", index)).node
+    name = spot.text if isinstance(spot, Scalar) else target
+    known = (
+        written if "/" in name else {i.partition("/")[2]: n for i, n in written.items() if i.startswith(system + "/")}
+    )
+    context.dangling(node, f"check {id_}: depends on unknown check {name!r}", name, known, ("depends_on", index))
+
+
+def _cycles(edges: Edges) -> list[list[str]]:
+    """Each cycle once, beginning with its first check in reading order. Walks with a stack of its own."""
+    order = {id_: position for position, id_ in enumerate(edges)}
+    done: set[str] = set()
+    cycles = []
+    for start in edges:
+        path: list[str] = []
+        stack = [(start, iter(edges[start]))] if start not in done else []
+        on_path = {start: 0} if stack else {}
+        path = [start] if stack else []
+        while stack:
+            id_, targets = stack[-1]
+            target = next((t for t in targets if t in edges and t not in done), None)
+            if target is None:
+                stack.pop()
+                path.pop()
+                del on_path[id_]
+                done.add(id_)
+            elif target in on_path:
+                cycle = path[on_path[target] :]
+                first = min(range(len(cycle)), key=lambda i: order[cycle[i]])
+                cycles.append(cycle[first:] + cycle[:first])
+            else:
+                on_path[target] = len(path)
+                path.append(target)
+                stack.append((target, iter(edges[target])))
+    return cycles

@@ -1,0 +1,143 @@
+"""From pydantic's errors to problems a person can mend: where in the file, what was expected, what is nearest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
+
+from healthd.catalogue.nodes import Mapping, Node, Spot, describe, locate
+from healthd.catalogue.problems import Problem, RefusedError, did_you_mean
+from healthd.catalogue.values import Values
+from healthd.model.redact import Redactor
+
+_KINDS = {
+    "a whole number": ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
+    "a number": ("float_type", "float_parsing", "finite_number", "decimal_type", "decimal_parsing"),
+    "text": ("string_type", "bytes_type", "path_type"),
+    "true or false": ("bool_type", "bool_parsing"),
+    "a list": ("list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type"),
+    "a mapping": ("dict_type", "mapping_type", "model_type", "model_attributes_type", "dataclass_type"),
+}
+_EXPECTED = {error: words for words, errors in _KINDS.items() for error in errors}
+_OWN_MESSAGE = frozenset({"value_error", "assertion_error"})  # may quote the value
+_BUILT_IN = frozenset(get_args(ErrorType))
+_QUOTED = re.compile(r"'([^']*)'")
+_redact = Redactor()
+
+
+def explain(
+    error: ValidationError, node: Node, model: type[BaseModel], subject: str, values: Values
+) -> Iterator[Problem]:
+    """The problems behind a failed validation of `node` as `model`. `subject` begins each message ("check disk")."""
+    found = [(locate(node, details["loc"]), details) for details in error.errors(include_url=False)]
+    for _, group in groupby(found, key=lambda pair: (pair[0].line, pair[0].path)):
+        pairs = list(group)
+        spot = pairs[0][0]
+        if values.is_unresolved(spot.node):
+            continue
+        expected = [_EXPECTED[details["type"]] for _, details in pairs if details["type"] in _EXPECTED]
+        others = [details for _, details in pairs if details["type"] not in _EXPECTED]
+        secret = _is_secret(model, pairs[0][1]["loc"])
+        if expected and not (others and any(d["type"] == "extra_forbidden" for d in others)):
+            yield _kind_problem(spot, expected, subject, secret)
+        else:
+            for details in others:
+                hidden = secret or values.is_substituted(spot.node)
+                message, hint = _describe(details, spot, model, hidden)
+                yield Problem(spot.node.file, spot.line, f"{subject}: {message}", hint)
+
+
+def _kind_problem(spot: Spot, expected: Sequence[str], subject: str, secret: bool) -> Problem:
+    wanted = list(dict.fromkeys(expected))
+    got = "another kind of value" if secret else _redact(describe(spot.node))
+    hint = ""
+    if wanted == ["text"] and not isinstance(spot.node, Mapping) and got.startswith("'"):
+        hint = "put it in quotes"
+    message = f"{subject}: {_dotted(spot.path)}expected {' or '.join(wanted)}, got {got}"
+    return Problem(spot.node.file, spot.line, message, hint)
+
+
+def _describe(details: ErrorDetails, spot: Spot, model: type[BaseModel], hidden: bool) -> tuple[str, str]:
+    kind, where = details["type"], _dotted(spot.path)
+    context = details.get("ctx", {})
+    if kind == "missing":
+        name = str(details["loc"][-1])
+        return f"{where}{name!r} is missing", _purpose(model, details["loc"])
+    if kind == "extra_forbidden":
+        key = str(details["loc"][-1])
+        known = keys_at(model, details["loc"][:-1])
+        return f"{_dotted(spot.path[:-1])}unknown key {key!r}", did_you_mean(key, known, "known keys")
+    if kind in ("literal_error", "enum", "union_tag_invalid"):
+        options = _QUOTED.findall(str(context.get("expected", context.get("expected_tags", ""))))
+        got = "this value" if hidden else describe(spot.node)
+        word = "" if hidden else describe(spot.node).strip("'")
+        return f"{where}{got} is not one of the choices", did_you_mean(word, options, "expected one of")
+    if kind in _OWN_MESSAGE or kind not in _BUILT_IN:
+        return _own_message(details, where, hidden)
+    message = details["msg"].removeprefix("Input should be ")
+    message = f"must be {message}" if message != details["msg"] else details["msg"][:1].lower() + details["msg"][1:]
+    got = "" if hidden or isinstance(spot.node, Mapping) else f", got {_redact(describe(spot.node))}"
+    return f"{where}{message}{got}", ""
+
+
+def _own_message(details: ErrorDetails, where: str, hidden: bool) -> tuple[str, str]:
+    """A validator's own words, unless they may repeat a value that is not to be shown."""
+    cause: Any = details.get("ctx", {}).get("error")
+    if hidden:
+        return f"{where}the value is not accepted (not shown: it is secret or comes from a variable)", ""
+    if isinstance(cause, RefusedError):
+        return f"{where}{_redact(str(cause))}", cause.hint
+    text = str(cause) if cause is not None else details["msg"]
+    return f"{where}{_redact(text)}", ""
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return f"{text}: " if text else ""
+
+
+def _purpose(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    field = next((f for m in _models(model, path[:-1]) if (f := _field(m, str(path[-1])))), None)
+    return f"expected {field.description}" if field is not None and field.description else ""
+
+
+def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """The keys a mapping at `path` may have, as people write them."""
+    return [info.alias or name for m in _models(model, path) for name, info in m.model_fields.items()]
+
+
+def _is_secret(model: type[BaseModel], path: Sequence[str | int]) -> bool:
+    """Whether any field on the way is declared to hold a secret."""
+    for end in range(len(path)):
+        for candidate in _models(model, path[:end]):
+            field = _field(candidate, str(path[end]))
+            if field is not None and "Secret" in str(field.annotation):
+                return True
+    return False
+
+
+def _models(model: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The models a path may lead to; steps that are no field (indexes, union members) stay where they are."""
+    models = [model]
+    for step in path:
+        fields = [field for m in models if (field := _field(m, str(step)))]
+        if fields:
+            models = [m for field in fields for m in _models_in(field.annotation)] or models
+    return models
+
+
+def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
+    return next((info for name, info in model.model_fields.items() if key in (info.alias, name)), None)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -1,0 +1,110 @@
+"""How single values are written: durations, names, conditions, one-or-many. Each knows its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from healthd.catalogue.problems import RefusedError, did_you_mean
+from healthd.model.conditions import Condition, parse_condition
+from healthd.model.units import Unit, parse_duration
+
+DURATION_SCHEMA: dict[str, Any] = {
+    "type": ["string", "number"],
+    "description": "a duration; a bare number is seconds",
+    "examples": ["30s", "5m", "1h30m", "24h", "7d"],
+}
+CONDITION_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "description": "a condition on the measure",
+    "examples": ["< 500ms", ">= 80%", "> 24h", "= connected", "in [a, b]", "between 5MB and 50MB"],
+}
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME_SCHEMA = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": 100}
+
+
+def slug(text: str) -> str:
+    """The nearest name in the form names have."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._") or "name"
+
+
+def read_name(text: str) -> str:
+    """A name of a system or check: lower case letters, digits, `-`, `_` and `.`. Raises RefusedError."""
+    if not _NAME.fullmatch(text):
+        raise RefusedError(
+            f"{text!r} is not a name: it may hold a-z, 0-9, '-', '_' and '.'", f"did you mean {slug(text)!r}?"
+        )
+    if len(text) > 100:
+        raise RefusedError(f"a name of {len(text)} characters is too long", "expected at most 100")
+    return text
+
+
+def _read_positive(value: Any) -> timedelta:
+    duration = _read_duration(value)
+    if duration <= timedelta(0):
+        raise RefusedError(f"{value!r} is no time at all", "expected something like 30s")
+    return duration
+
+
+def _read_duration(value: Any) -> timedelta:
+    if not isinstance(value, str | int | float | timedelta):
+        raise RefusedError("not a duration", "expected something like 30s, 5m or 24h")
+    return parse_duration(value)
+
+
+def read_condition(value: Any) -> Condition:
+    """A condition from YAML. Raises RefusedError for what looks like one but leaves open what is meant."""
+    if isinstance(value, bool):
+        word = "true" if value else "false"
+        raise RefusedError(f"{word} is not a condition", f'did you mean "= {word}"?')
+    if isinstance(value, int | float):
+        raise RefusedError(
+            f"{value:g} is not a condition", f'did you mean "= {value:g}", "< {value:g}" or ">= {value:g}"?'
+        )
+    if isinstance(value, list):
+        members = ", ".join(str(v) for v in value if isinstance(v, str | int | float))
+        raise RefusedError("a list is not a condition", f'did you mean "in [{members}]"?')
+    if not isinstance(value, str):
+        raise RefusedError("not a condition", 'expected something like "< 500ms"')
+    return parse_condition(value)
+
+
+def one_or_many(value: Any) -> Any:
+    """`a` for `[a]`; nothing for an empty list."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def read_label(value: Any) -> Any:
+    """Labels are text; numbers and booleans are taken as written."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.15g}" if isinstance(value, int | float) else value
+
+
+def read_unit(value: Any) -> Unit:
+    """A base unit by its name. Raises RefusedError."""
+    try:
+        return Unit(value)
+    except ValueError:
+        hint = did_you_mean(str(value), [unit.value for unit in Unit], "base units")
+        raise RefusedError(
+            f"{value!r} is not a base unit (units such as ms or GB belong into the limits)", hint
+        ) from None
+
+
+Duration = Annotated[timedelta, PlainValidator(_read_duration), WithJsonSchema(DURATION_SCHEMA)]
+PositiveDuration = Annotated[timedelta, PlainValidator(_read_positive), WithJsonSchema(DURATION_SCHEMA)]
+Name = Annotated[str, AfterValidator(read_name), WithJsonSchema(_NAME_SCHEMA)]
+ConditionText = Annotated[Condition, PlainValidator(read_condition), WithJsonSchema(CONDITION_SCHEMA)]
+BaseUnit = Annotated[Unit, PlainValidator(read_unit), WithJsonSchema({"enum": [unit.value for unit in Unit]})]
+Label = Annotated[str, BeforeValidator(read_label), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Words = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]

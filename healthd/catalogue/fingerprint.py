@@ -1,0 +1,86 @@
+"""Digests: of what matters to a check's state, and of a whole catalogue. No secret can be read back from one."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from healthd.model.catalogue import Flapping, ProbeSpec, Rule, Threshold, UnknownPolicy
+from healthd.model.conditions import Condition
+
+_USERINFO = re.compile(r"(://[^/?#\s:@]*:)([^/?#\s]*)(?=@)")
+
+
+def check_fingerprint(
+    probe: ProbeSpec,
+    thresholds: Iterable[Threshold],
+    rules: Iterable[Rule],
+    unknown: UnknownPolicy,
+    flapping: Flapping,
+) -> str:
+    """Changes when what the check looks at, how it judges or when it runs changes; notes do not matter."""
+    rows = [
+        (t.measure, t.name, t.target, t.acceptable, t.warning, t.critical, t.for_, t.recover_for, t.unit, t.missing)
+        for t in thresholds
+    ]
+    runs = [(rule.zone.key, rule.every, rule.crons) for rule in rules]
+    return digest((probe.type, probe.params, rows, runs, unknown, flapping))
+
+
+def digest(value: Any) -> str:
+    """The same for equal values in every process: sets are sorted, nothing depends on addresses or hashing."""
+    return hashlib.sha256(_text(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """The values of all secret fields of a model, however deep."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, SecretBytes):
+        yield value.get_secret_value().decode(errors="replace")
+    elif isinstance(value, BaseModel):
+        for part in value.__dict__.values():
+            yield from secrets_in(part)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from secrets_in(part)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from secrets_in(part)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr | SecretBytes):
+        text = _tag(next(secrets_in(value)))
+    elif isinstance(value, Condition):
+        text = repr(value.text)
+    elif isinstance(value, re.Pattern):
+        text = f"/{value.pattern!r}/{value.flags}"
+    elif isinstance(value, str):
+        text = repr(_USERINFO.sub(lambda m: m[1] + _tag(m[2]), value) if "://" in value else value)
+    elif isinstance(value, BaseModel):
+        text = _text(value.__dict__)
+    elif is_dataclass(value):
+        text = _text({f.name: getattr(value, f.name) for f in fields(value)})
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        text = _collection(value)
+    else:
+        text = str(value)
+    return text
+
+
+def _collection(value: Mapping[Any, Any] | Iterable[Any]) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{_text(k)}:{_text(v)}" for k, v in value.items())) + "}"
+    parts = [_text(part) for part in value]
+    return "<" + ",".join(sorted(parts)) + ">" if isinstance(value, set | frozenset) else "[" + ",".join(parts) + "]"
+
+
+def _tag(secret: str) -> str:
+    """Three bytes tell that a secret changed; they are too few to find a good password by trying."""
+    return "*" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:6]

@@ -1,0 +1,53 @@
+"""What is wrong with a catalogue, and where: collected, never raised one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake. `line` counts from 1 (0: the file or folder as a whole). `hint` says what would be right."""
+
+    file: str
+    line: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+
+class CatalogueError(Exception):
+    """A catalogue that cannot be used. `problems` holds everything wrong with it, sorted by file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(sorted(set(problems), key=lambda p: (p.file, p.line, p.message)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class RefusedError(ValueError):
+    """A value that is not accepted, with a hint at what would be."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def did_you_mean(word: str, known: Iterable[str], what: str = "known") -> str:
+    """A hint: the nearest of `known`, or a few of them when nothing is near, or nothing."""
+    names = list(dict.fromkeys(known))
+    folded = {name.casefold(): name for name in reversed(names)}
+    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {folded[near[0]]!r}?"
+    return f"{what}: {listing(names)}" if names else ""
+
+
+def listing(names: Sequence[str], most: int = 12) -> str:
+    """`a, b, c`, cut short after `most`."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

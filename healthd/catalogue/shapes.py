@@ -1,0 +1,382 @@
+"""The sections of a catalogue as people write them. Validation, messages and the JSON Schema all come from here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+
+from healthd.catalogue.fields import (
+    BaseUnit,
+    ConditionText,
+    Duration,
+    Label,
+    Name,
+    PositiveDuration,
+    Words,
+    one_or_many,
+)
+from healthd.catalogue.problems import RefusedError
+
+LevelName = Literal["ok", "warning", "critical", "unknown"]
+
+
+class Shape(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class SeverityShape(Shape):
+    """One step of the system's severity scale, the worst first."""
+
+    rank: int | None = Field(None, ge=1, le=99)
+    """1 is the worst; default: the position in the list"""
+    title: str = ""
+    """what it means"""
+    response: Duration | None = None
+    """how soon somebody is to respond"""
+    pagerduty: Literal["critical", "error", "warning", "info"] | None = None
+    """severity sent to PagerDuty; default by rank: critical, error, warning, info"""
+
+
+class SystemShape(Shape):
+    """The system this folder describes."""
+
+    name: Name | None = None
+    """default: the folder's name"""
+    title: str = ""
+    """for people; default: the name"""
+    description: str = ""
+    """one or two sentences"""
+    timezone: str = Field("UTC", examples=["Europe/Berlin", "UTC"])
+    """IANA time zone of its cadences and cron expressions"""
+    runbook_url: str = ""
+    """where its runbook is"""
+    links: dict[str, str] = Field(default_factory=dict)
+    """further links: text to address"""
+    severity: str | None = None
+    """severity of checks that name none"""
+    severities: dict[str, SeverityShape] = Field(default_factory=dict)
+    """the severity scale, worst first (may also be a section of its own)"""
+
+
+class CadenceShape(Shape):
+    """A named calendar rule: one of `every`, `cron`, or `on` with `at`."""
+
+    every: PositiveDuration | None = None
+    """a fixed interval"""
+    cron: Words = ()
+    """five-field cron expressions; any of them fires"""
+    on: str | int | None = Field(
+        None, examples=["daily", "weekdays", "first monday", "last day", "quarterly", "1 march"]
+    )
+    """the days, in words"""
+    at: Words = Field((), examples=["09:00"])
+    """the times of day, 24 hours"""
+    title: str = ""
+    """for people; default: the name"""
+    timezone: str | None = None
+    """if it differs from the system's"""
+    grace: Duration | None = None
+    """how late a missed firing is still caught up; default 4h for daily rules, 24h for rarer ones"""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> CadenceShape:
+        given = [name for name in ("every", "cron", "on") if getattr(self, name) not in (None, ())]
+        if len(given) != 1:
+            what = "nothing says when it fires" if not given else f"{' and '.join(given)} exclude each other"
+            raise RefusedError(
+                what, 'expected one of every: 60s, cron: "0 9 * * *", or on: "first monday" with at: "09:00"'
+            )
+        if self.on is not None and not self.at:
+            raise RefusedError("'at' is missing", 'expected the time of day, such as at: "09:00"')
+        if self.on is None and self.at:
+            raise RefusedError(f"'at' belongs to 'on', not to {given[0]!r}", 'expected on: daily with at: "09:00"')
+        return self
+
+
+class RowShape(Shape):
+    """One row of a threshold table: what is good and what is bad about one measure."""
+
+    name: str = ""
+    """tells apart two rows written inline for the same measure"""
+    measure: str | None = None
+    """which of the probe's measures; default: the row's name, or the probe's only measure"""
+    target: ConditionText | None = None
+    """what it should be"""
+    acceptable: ConditionText | None = None
+    """what is still good; without `warning`, missing it is a warning"""
+    warning: ConditionText | None = None
+    """what is a warning"""
+    critical: ConditionText | None = None
+    """what is critical"""
+    for_: Duration = Field(timedelta(0), alias="for")
+    """how long a bad level must hold before it counts"""
+    recover_for: Duration = timedelta(0)
+    """how long it must be over before it stops counting"""
+    unit: BaseUnit | None = None
+    """base unit of the measure, if the probe does not know it"""
+    missing: LevelName = "unknown"
+    """what the absence of the measure means"""
+    note: str = ""
+    """why the limits are what they are"""
+
+    @model_validator(mode="after")
+    def _has_condition(self) -> RowShape:
+        if not any((self.target, self.acceptable, self.warning, self.critical)):
+            raise RefusedError(
+                "a row without a condition judges nothing",
+                "expected at least one of target, acceptable, warning, critical",
+            )
+        return self
+
+
+def _row_or_name(value: Any) -> str:
+    return "row" if isinstance(value, dict) else "name"
+
+
+RowOrName = Annotated[Annotated[str, Tag("name")] | Annotated[RowShape, Tag("row")], Discriminator(_row_or_name)]
+_ROW_REFERENCE = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/RowShape"}]}
+
+
+class RetryShape(Shape):
+    """Further attempts inside one run when the probe fails."""
+
+    attempts: int = Field(1, ge=1, le=10)
+    """how many in all"""
+    backoff: Duration = timedelta(seconds=1)
+    """pause before the second attempt, doubled each time"""
+
+
+class UnknownShape(Shape):
+    """When failing to look becomes something to tell: after so many runs in a row, or once it lasted so long."""
+
+    after: int | None = Field(None, ge=1, le=1000)
+    """runs in a row"""
+    for_: PositiveDuration | None = Field(None, alias="for")
+    """how long, instead of `after`"""
+    level: Literal["warning", "critical", "unknown", "ignore"] = "warning"
+    """told as which level; ignore: never"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"level": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one(self) -> UnknownShape:
+        if self.after is not None and self.for_ is not None:
+            raise RefusedError("'after' and 'for' exclude each other", "expected after: 3 or for: 10m")
+        return self
+
+
+class FlappingShape(Shape):
+    """Changing levels too often: over the last `window` runs it starts at `start` changes and ends at `stop`."""
+
+    window: int = Field(20, ge=3, le=200)
+    """runs looked at"""
+    start: int = Field(8, ge=2)
+    """level changes at which flapping starts"""
+    stop: int = Field(3, ge=0)
+    """level changes at which it ends"""
+    enabled: bool = True
+    """whether to look at all"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {"enabled": value} if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> FlappingShape:
+        if not self.stop < self.start < self.window:
+            raise RefusedError(
+                f"stop {self.stop}, start {self.start}, window {self.window} never work together",
+                "expected stop < start < window",
+            )
+        return self
+
+
+class ProbeShape(Shape):
+    """How the check looks: a probe type and that probe's parameters."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    """a probe type"""
+
+
+_SWITCH = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/FlappingShape"}]}
+_POLICY = {
+    "anyOf": [{"enum": ["warning", "critical", "unknown", "ignore"]}, {"$ref": "#/$defs/UnknownShape"}],
+}
+
+
+class CommonShape(Shape):
+    """What `defaults` may say for every check."""
+
+    severity: str | None = None
+    """severity when CRITICAL"""
+    warning_severity: str | None = None
+    """severity when WARNING; default: one step milder"""
+    timeout: PositiveDuration | None = None
+    """for a whole look"""
+    grace: Duration | None = None
+    """how late a run may be before the check is overdue"""
+    retry: RetryShape | None = None
+    unknown: Annotated[UnknownShape | None, WithJsonSchema(_POLICY)] = None
+    flapping: Annotated[FlappingShape | None, WithJsonSchema(_SWITCH)] = None
+    labels: dict[str, Label] = Field(default_factory=dict)
+    """free labels, for routes"""
+
+
+class DefaultsShape(CommonShape):
+    """What holds for every check of the system that says nothing else."""
+
+    probe: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """parameters per probe type, such as {postgres: {url: "${DATABASE_URL}"}}"""
+
+
+class CheckShape(CommonShape):
+    """One documented thing to observe."""
+
+    name: Name
+    """unique within the system"""
+    title: str = ""
+    """for people; default: the name"""
+    description: str = ""
+    """what it is about"""
+    probe: ProbeShape
+    cadence: Words = ()
+    """cadences of the system at which it runs"""
+    every: PositiveDuration | None = None
+    """a fixed interval"""
+    cron: Words = ()
+    """five-field cron expressions"""
+    thresholds: Annotated[
+        tuple[RowOrName, ...],
+        BeforeValidator(one_or_many),
+        WithJsonSchema({"anyOf": [*_ROW_REFERENCE["anyOf"], {"type": "array", "items": _ROW_REFERENCE}]}),
+    ] = ()
+    """a row's name, a row, or a list of either"""
+    playbook: str | None = None
+    """what to do about it"""
+    depends_on: Words = ()
+    """checks whose failure explains this one's: names of this system, or system/name"""
+    covers: Words = ()
+    """items of the runbook this check takes care of"""
+    runbook_url: str = ""
+    """default: the system's"""
+    enabled: bool = True
+    """whether it is scheduled"""
+
+
+class StepShape(Shape):
+    """One step for a person."""
+
+    title: str = ""
+    """what to do; default: the command"""
+    command: str = ""
+    """the exact command, shown and never executed"""
+    when: str = ""
+    """when the step applies"""
+    expect: str = ""
+    """what it should show"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return {"title": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _something(self) -> StepShape:
+        if not (self.title or self.command):
+            raise RefusedError("an empty step", "expected a title or a command")
+        return self
+
+
+Steps = Annotated[
+    tuple[StepShape, ...],
+    BeforeValidator(one_or_many),
+    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/StepShape"}]}}),
+]
+
+
+class PlaybookShape(Shape):
+    """What to do about one kind of failure."""
+
+    title: str = ""
+    """for people; default: the name"""
+    url: str = ""
+    """where it is documented"""
+    severity: str | None = None
+    """its documented severity"""
+    symptoms: Words = ()
+    """how the failure shows"""
+    likely_cause: str = ""
+    """what is usually behind it"""
+    diagnostics: Steps = ()
+    """how to find out more"""
+    remediation: Steps = ()
+    """how to mend it"""
+
+
+class ChannelShape(Shape):
+    """Somewhere to tell people: a channel type and that channel's options."""
+
+    model_config = ConfigDict(extra="allow")
+    type: str
+    """a channel type"""
+    max_age: PositiveDuration | None = None
+    """a message not accepted for this long is given up"""
+
+
+class RouteShape(Shape):
+    """Which incidents go to which channels: every criterion given must match; `*` stands for anything."""
+
+    channels: Words = Field(min_length=1)
+    """names of channels; slack, pagerduty and webhook come from the process settings"""
+    systems: Words = ()
+    system: Words = ()
+    severities: Words = ()
+    severity: Words = ()
+    checks: Words = ()
+    """names, or system/name"""
+    check: Words = ()
+    levels: Words = ()
+    """warning, critical or unknown"""
+    level: Words = ()
+    labels: dict[str, Label] = Field(default_factory=dict)
+    """each must be a label of the check"""
+    continue_: bool = Field(True, alias="continue")
+    """whether later routes are tried too"""
+
+    @model_validator(mode="after")
+    def _one_spelling(self) -> RouteShape:
+        for one, many in (("system", "systems"), ("severity", "severities"), ("check", "checks"), ("level", "levels")):
+            if getattr(self, one) and getattr(self, many):
+                raise RefusedError(f"{one!r} and {many!r} are the same thing", f"keep {many}")
+        return self
+
+
+class CatalogueShape(BaseModel):
+    """One file of a healthd catalogue. Keys that begin with `x-` are ignored: a place for anchors."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"patternProperties": {"^x-": {}}})
+    system: SystemShape | None = None
+    defaults: DefaultsShape | None = None
+    severities: dict[str, SeverityShape] | None = None
+    cadences: dict[str, CadenceShape] | None = None
+    checks: list[CheckShape] | None = None
+    thresholds: dict[str, RowShape] | None = None
+    playbooks: dict[str, PlaybookShape] | None = None
+    channels: dict[str, ChannelShape] | None = None
+    routes: list[RouteShape] | None = None
+    runbook: Any = None
