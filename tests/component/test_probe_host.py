@@ -95,7 +95,7 @@ async def test_disk_refuses_relative_paths_and_unknown_words() -> None:
 
 
 @pytest.fixture
-def hanging(tmp_path: Path) -> Iterator[Callable[[Stop], int]]:
+def hanging(tmp_path: Path) -> Callable[[Stop], int]:
     """Opening a pipe nobody writes to blocks in the kernel, as a dead file server does."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -105,7 +105,7 @@ def hanging(tmp_path: Path) -> Iterator[Callable[[Stop], int]]:
             return len(file.read())
 
     call.release = lambda: os.close(os.open(pipe, os.O_WRONLY))  # type: ignore[attr-defined]
-    yield call
+    return call
 
 
 async def test_a_hung_call_holds_up_nobody_and_is_not_asked_twice(hanging: Callable[[Stop], int]) -> None:
@@ -451,7 +451,7 @@ async def test_process_that_is_gone_counts_zero_and_a_zombie_is_gone(
 
 async def test_process_by_pidfile(look: Looker, sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
     pidfile = tmp_path / "run.pid"
-    with pytest.raises(ProbeError, match="cannot read the pidfile .*: No such file") as caught:
+    with pytest.raises(ProbeError, match=r"cannot read the pidfile .*: No such file") as caught:
         await look(pidfile=pidfile)
     assert caught.value.kind == "missing"
     pidfile.write_text("not a number")
