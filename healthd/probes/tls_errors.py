@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
+
+from healthd.probes.network import explain_os_error, no_answer
 
 # X509_V_ERR_* codes that people meet
 _UNTRUSTED = {
@@ -28,6 +31,15 @@ _REASONS = {
     "DH_KEY_TOO_SMALL": "the server's key exchange is too weak",
     "UNEXPECTED_EOF_WHILE_READING": "the server closed the connection during the handshake",
 }
+
+
+def explain_failure(error: OSError, host: str, timeout: timedelta, waiting_for: str) -> str:
+    """The note for a connection that failed, be it in the name lookup, TCP, TLS, or for want of time."""
+    if isinstance(error, ssl.SSLError):
+        return explain_tls_error(error, host)
+    if isinstance(error, TimeoutError) and not error.errno:
+        return no_answer(timeout, waiting_for)
+    return explain_os_error(error, host)
 
 
 def explain_tls_error(error: ssl.SSLError, host: str) -> str:

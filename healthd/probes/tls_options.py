@@ -27,6 +27,10 @@ class TlsOptions(Params):
             raise ValueError("key_file needs cert_file")
         return self
 
+    def unverified(self) -> TlsOptions:
+        """The same for looking at a certificate that was refused. Nothing is asked over such a connection."""
+        return TlsOptions(cert_file=self.cert_file, key_file=self.key_file, insecure=True)
+
     def identity(self) -> Hashable:
         """Equal for options that can share a context. A renewed file makes another identity."""
         files = (self.ca_file, self.cert_file, self.key_file)

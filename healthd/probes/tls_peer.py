@@ -1,4 +1,4 @@
-"""TLS connections over which nothing is asked: to time a handshake and to look at certificates."""
+"""Bare TCP and TLS connections: to time them and to look at certificates."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from healthd.probes.base import Resources
-from healthd.probes.network import FAMILIES, IpFamily, connect, shared_resolver
+from healthd.probes.network import FAMILIES, Address, IpFamily, connect, shared_resolver
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def opened(
-    host: str, port: int, resources: Resources, *, family: IpFamily = "any", limit: int = 65536
-) -> AsyncIterator[Streams]:
-    """A TCP connection, cut without ceremony at the end. Raises OSError."""
-    resolver = await shared_resolver(resources)
-    sock = await connect(await resolver.lookup(host, port, FAMILIES[family]))
+async def opened_at(addresses: list[Address], limit: int = 65536) -> AsyncIterator[Streams]:
+    """A TCP connection to one of the addresses, cut without ceremony at the end. Raises OSError."""
+    sock = await connect(addresses)
     try:
         reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
     except BaseException:
@@ -30,6 +27,14 @@ async def opened(
         yield reader, writer
     finally:
         writer.transport.abort()
+
+
+@asynccontextmanager
+async def opened(host: str, port: int, resources: Resources, *, family: IpFamily = "any") -> AsyncIterator[Streams]:
+    """The same by name. Raises OSError (socket.gaierror for the lookup)."""
+    resolver = await shared_resolver(resources)
+    async with opened_at(await resolver.lookup(host, port, FAMILIES[family])) as streams:
+        yield streams
 
 
 async def secure(writer: asyncio.StreamWriter, context: ssl.SSLContext, server_name: str) -> ssl.SSLObject:
@@ -54,11 +59,3 @@ def peer_chain(peer: ssl.SSLObject) -> list[bytes]:
         return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in found]
     leaf = peer.getpeercert(binary_form=True)
     return [leaf] if leaf else []
-
-
-def unverified_context() -> ssl.SSLContext:
-    """For looking at a certificate that is not accepted. Nothing is ever sent over such a connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context

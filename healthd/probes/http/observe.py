@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
-from healthd.model.outcomes import Evidence, Measurement, Observation
+from healthd.model.outcomes import Evidence, Measurement, Observation, ProbeError
 from healthd.model.units import Unit, format_value
 from healthd.probes.base import ProbeContext
 from healthd.probes.http.assertions import decode, examine
@@ -14,6 +14,7 @@ from healthd.probes.http.exchange import Answer, Trail
 from healthd.probes.http.failures import explain
 from healthd.probes.http.params import HttpParams
 from healthd.probes.http.timings import Timings
+from healthd.probes.tls_options import tls_context
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -65,7 +66,7 @@ async def failed(
 
 async def _refused_certificate(params: HttpParams, trail: Trail, context: ProbeContext) -> Certificate | None:
     from healthd.probes.certificates import load
-    from healthd.probes.tls_peer import opened, secure, unverified_context
+    from healthd.probes.tls_peer import opened, secure
 
     url = trail.request.url
     try:
@@ -73,10 +74,11 @@ async def _refused_certificate(params: HttpParams, trail: Trail, context: ProbeC
             asyncio.timeout(min(2.0, context.timeout.total_seconds() / 4)),
             opened(url.host or "", url.port or 443, context.resources, family=params.ip) as (_, writer),
         ):
-            peer = await secure(writer, unverified_context(), params.tls.server_name or url.host or "")
+            unverified = await tls_context(params.tls.unverified(), context.resources)
+            peer = await secure(writer, unverified, params.tls.server_name or url.host or "")
             der = peer.getpeercert(binary_form=True)
             return load(der) if der else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, ProbeError):
         return None  # it was only to say more
 
 

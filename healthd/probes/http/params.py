@@ -17,6 +17,7 @@ from healthd.probes.http.measures import MEASURES
 from healthd.probes.http_auth import HttpAuth
 from healthd.probes.json_path import JsonPath, parse_json_path
 from healthd.probes.network import IpFamily
+from healthd.probes.patterns import regular_expression
 from healthd.probes.tls_options import TlsOptions
 
 if TYPE_CHECKING:
@@ -45,14 +46,6 @@ def _status_range(text: str) -> StatusRange:
     raise ValueError(f"{text!r} is not a status: expected 200, 2xx, 200-399 or a list of these")
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
-    return text
-
-
 def _json_path(value: Any) -> JsonPath:
     return value if isinstance(value, JsonPath) else parse_json_path(str(value))
 
@@ -77,7 +70,7 @@ Status = Annotated[
     BeforeValidator(_status),
     WithJsonSchema({"type": ["integer", "string", "array"], "items": {"type": ["integer", "string"]}}),
 ]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Pattern = Annotated[str, AfterValidator(regular_expression)]
 Path = Annotated[Any, BeforeValidator(_json_path), WithJsonSchema({"type": "string", "examples": ["$.status"]})]
 Expectation = Annotated[
     Any, BeforeValidator(_expectation), WithJsonSchema({"type": ["string", "number", "boolean"], "examples": ["= ok"]})
