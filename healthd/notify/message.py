@@ -9,12 +9,15 @@ Plain JSON-able data, because it waits in the database; redacted before it is st
     values      [{measure, series, value, text, unit, level, limit, target, acceptable, warning, critical}]
                 (worst first; `text` is the value for people, the limits are the texts as written)
     evidence    [{title, text}]
-    playbook    null or {name, title, url, likely_cause, symptoms: [..], diagnostics: [..], remediation: [{title, when, command}]}
+    playbook    null or {name, title, url, likely_cause, symptoms: [..],
+                diagnostics: [{title, when, command}], remediation: [{title, when, command}]}
     suppressed  [check ids kept quiet because they depend on this one]
     at          RFC 3339 time of the event
     pagerduty   PagerDuty severity: critical | error | warning | info
 
-Times are RFC 3339 in UTC with a "Z"; levels are lower-case words (ok, warning, critical, unknown).
+Times are RFC 3339 in UTC with a "Z"; levels are lower-case words (ok, warning, critical, unknown). `value` is a number,
+a word, or null when the measure is missing or not finite. Texts without content are "". Lists and texts are bounded
+(compose.py says how).
 """
 
 from __future__ import annotations

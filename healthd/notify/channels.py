@@ -1,0 +1,87 @@
+"""The table of channel types, and building channels from it.
+
+To add one: a module here, a line in CHANNELS, a test module, a section in docs/notifications.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from healthd.model.catalogue import ChannelSpec
+from healthd.notify.message import Channel
+from healthd.notify.pagerduty import PagerDuty
+from healthd.notify.slack import Slack
+from healthd.notify.webhook import SignedWebhook
+
+
+class ChannelType(Protocol):
+    """A class of channels: `Options` is what YAML may say, and calling it makes a channel."""
+
+    @property
+    def Options(self) -> type[BaseModel]:  # noqa: N802 - a class within the class
+        """The model of its options: unknown keys are errors, secrets are SecretStr."""
+
+    def __call__(self, options: Any, *, now: Callable[[], datetime]) -> Channel:
+        """A channel of this type. Connects to nothing yet."""
+
+
+CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
+    {
+        "pagerduty": PagerDuty,
+        "slack": Slack,
+        "webhook": SignedWebhook,
+    }
+)
+
+
+def build_channel(spec: ChannelSpec, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Channel:
+    """The channel a spec describes. `spec.options` is an instance of its type's Options, or a mapping for it.
+
+    Raises ValueError (never repeating a value) for an unknown type or wrong options.
+    """
+    kind = CHANNELS.get(spec.type)
+    if kind is None:
+        raise ValueError(f"channel {spec.name}: unknown type {spec.type!r}: expected one of {', '.join(CHANNELS)}")
+    return kind(kind.Options.model_validate(spec.options), now=now)
+
+
+def builtin_channels(
+    *,
+    slack_webhook_url: SecretStr | None,
+    pagerduty_routing_key: SecretStr | None,
+    pagerduty_url: str,
+    webhook_url: SecretStr | None,
+    webhook_secret: SecretStr | None,
+    max_age: timedelta,
+) -> dict[str, ChannelSpec]:
+    """The channels `slack`, `pagerduty` and `webhook`, as far as the process settings configure them.
+
+    Raises ValueError naming the setting that is wrong, one line each.
+    """
+    given: dict[str, dict[str, Any]] = {}
+    if slack_webhook_url:
+        given["slack"] = {"webhook_url": slack_webhook_url}
+    if pagerduty_routing_key:
+        given["pagerduty"] = {"routing_key": pagerduty_routing_key, "url": pagerduty_url}
+    if webhook_url:
+        given["webhook"] = {"url": webhook_url, "secret": webhook_secret}
+    specs: dict[str, ChannelSpec] = {}
+    problems: list[str] = []
+    for name, options in given.items():
+        try:
+            specs[name] = ChannelSpec(name, name, CHANNELS[name].Options.model_validate(options), max_age)
+        except ValidationError as error:
+            problems += [_explain(name, e["loc"], e["msg"]) for e in error.errors(include_input=False)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return specs
+
+
+def _explain(channel: str, location: tuple[int | str, ...], text: str) -> str:
+    option = str(location[0]) if location else "secret"  # a rule about the options together: the webhook's secret
+    return f"HEALTHD_{channel}_{option}".upper() + f": {text.removeprefix('Value error, ')}"

@@ -1,0 +1,179 @@
+"""PagerDuty, through the Events API v2 (https://developer.pagerduty.com/docs/events-api-v2-overview)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import Field, SecretStr
+
+from healthd.model.incidents import ChannelError, Message
+from healthd.notify import http
+
+MAX_EVENT = 500_000  # bytes; the API refuses more than 512 kB
+MAX_SUMMARY = 1024
+MAX_KEY = 255
+_EXPENDABLE = (
+    "evidence",
+    "values",
+    "playbook",
+    "suppressed",
+    "description",
+    "labels",
+)  # first to go from a large event
+ADVICE = MappingProxyType(
+    {
+        "Invalid routing key": "check the integration key of the PagerDuty service",
+        "invalid key": "check the integration key of the PagerDuty service",
+    }
+)
+
+
+class PagerDuty:
+    """Triggers and resolves alerts. All events of one incident carry its key, so PagerDuty keeps them as one alert."""
+
+    class Options(http.Options):
+        """`routing_key`: the 32 characters of an "Events API v2" integration. `url`: the European region has its own,
+        https://events.eu.pagerduty.com/v2/enqueue."""
+
+        routing_key: SecretStr = Field(min_length=1)
+        url: http.SecretUrl = SecretStr("https://events.pagerduty.com/v2/enqueue")
+
+    def __init__(self, options: Options, *, now: Callable[[], datetime]) -> None:
+        self._key = options.routing_key.get_secret_value()
+        self._http = http.HttpSender(options.url, now=now, secrets=[self._key], advice=ADVICE)
+
+    async def send(self, message: Message) -> None:
+        """Trigger, or resolve. A test triggers at severity info and resolves at once.
+
+        PagerDuty answers 202 when it has taken an event; an event it refuses (400) is a permanent ChannelError.
+        """
+        if message.event != "resolved":
+            await self._enqueue(trigger(message.body))
+        if message.event in ("resolved", "test"):
+            await self._enqueue(resolve(message.body))
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._http.close()
+
+    async def _enqueue(self, event: dict[str, Any]) -> None:
+        accepted = await self._http.post(_bounded({"routing_key": self._key, **event}))
+        if accepted.text.startswith("<"):
+            raise ChannelError(f"answered {accepted.status} with a web page: this is no PagerDuty", permanent=True)
+
+
+def trigger(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The event (without routing key) that opens the incident's alert, or brings an open one up to date."""
+    incident, check, system = body["incident"], body["check"], body["system"]
+    event = {
+        "event_action": "trigger",
+        "dedup_key": _dedup_key(incident["key"]),
+        "payload": {
+            "summary": _summary(body),
+            "source": check["id"],
+            "severity": body["pagerduty"],
+            "timestamp": body["at"],
+            "component": check["name"],
+            "group": system["name"],
+            "class": body["values"][0]["measure"] if body["values"] else "check",
+            "custom_details": _details(body),
+        },
+        "links": _links(body),
+        "client": "healthd",
+    }
+    return event | ({"client_url": incident["url"]} if incident["url"] else {})
+
+
+def resolve(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The event (without routing key) that ends the incident's alert."""
+    return {"event_action": "resolve", "dedup_key": _dedup_key(body["incident"]["key"])}
+
+
+def _dedup_key(key: str) -> str:
+    """The key itself, or one as unique where it is longer than PagerDuty takes."""
+    if len(key) <= MAX_KEY:
+        return key
+    return f"{key[: MAX_KEY - 33]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def _summary(body: Mapping[str, Any]) -> str:
+    incident, system = body["incident"], body["system"]
+    if body["event"] == "test":
+        text = f"Test by healthd, nothing is wrong: {incident['title']}"
+    else:
+        text = (
+            f"[{incident['severity']}] {system['title'] or system['name']}: {incident['title']}: {incident['reason']}"
+        )
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 1] + "…"
+
+
+def _details(body: Mapping[str, Any]) -> dict[str, Any]:
+    incident, check, playbook = body["incident"], body["check"], body["playbook"]
+    details = {
+        "event": body["event"],
+        "incident": incident["id"],
+        "check": check["id"],
+        "level": incident["level"],
+        "severity": incident["severity"],
+        "reason": incident["reason"],
+        "opened_at": incident["opened_at"],
+        "acknowledged_by": incident["acknowledged_by"],
+        "description": check["description"],
+        "labels": check["labels"],
+        "values": {_name(value): _reading(value) for value in body["values"]},
+        "evidence": {e["title"] or "evidence": e["text"] for e in body["evidence"]},
+        "playbook": _playbook(playbook) if playbook else None,
+        "suppressed": body["suppressed"],
+        "source": check["source"],
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def _name(value: Mapping[str, Any]) -> str:
+    return f"{value['measure']} {value['series']}".strip()
+
+
+def _reading(value: Mapping[str, Any]) -> str:
+    """One line: "95% (critical: >= 90%; target: < 80%)"."""
+    limits = [f"{value['level']}: {value['limit']}"] if value["limit"] else []
+    limits += [f"target: {value['target']}"] if value["target"] else []
+    return f"{value['text']} ({'; '.join(limits)})" if limits else str(value["text"])
+
+
+def _playbook(playbook: Mapping[str, Any]) -> dict[str, Any]:
+    steps = [*playbook["diagnostics"], *playbook["remediation"]]
+    return {
+        "title": playbook["title"] or playbook["name"],
+        "likely cause": playbook["likely_cause"],
+        "steps (suggested, not executed)": [
+            ": ".join(part for part in (step["when"], step["title"], step["command"]) if part) for step in steps
+        ],
+    }
+
+
+def _links(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    playbook = body["playbook"]
+    wanted = [
+        ("Incident", body["incident"]["url"]),
+        ("Runbook", body["check"]["runbook_url"]),
+        ("Playbook", playbook["url"] if playbook else ""),
+    ]
+    return [{"href": url, "text": text} for text, url in wanted if url.startswith(("http://", "https://"))]
+
+
+def _bounded(event: dict[str, Any]) -> bytes:
+    """The event's bytes, without its bulkiest details where they make it too large."""
+    content = http.encode(event)
+    details = dict(event.get("payload", {}).get("custom_details", {}))
+    for name in _EXPENDABLE:
+        if len(content) <= MAX_EVENT:
+            break
+        if details.pop(name, None) is not None:
+            details["left out"] = f"{details.get('left out', '')} {name}".strip()
+            content = http.encode(event | {"payload": event["payload"] | {"custom_details": details}})
+    return content
