@@ -6,9 +6,10 @@ To add one: a module here, a line in CHANNELS, a test module, a section in docs/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -19,22 +20,19 @@ from healthd.notify.slack import Slack
 from healthd.notify.webhook import SignedWebhook
 
 
-class ChannelType(Protocol):
-    """A class of channels: `Options` is what YAML may say, and calling it makes a channel."""
+@dataclass(frozen=True, slots=True)
+class ChannelType:
+    """What YAML may say of a channel (unknown keys are errors, secrets are SecretStr), and what makes one of it."""
 
-    @property
-    def Options(self) -> type[BaseModel]:  # noqa: N802 - a class within the class
-        """The model of its options: unknown keys are errors, secrets are SecretStr."""
-
-    def __call__(self, options: Any, *, now: Callable[[], datetime]) -> Channel:
-        """A channel of this type. Connects to nothing yet."""
+    Options: type[BaseModel]
+    make: Callable[[Any, Callable[[], datetime]], Channel]  # options, clock; connects to nothing yet
 
 
 CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
     {
-        "pagerduty": PagerDuty,
-        "slack": Slack,
-        "webhook": SignedWebhook,
+        "pagerduty": ChannelType(PagerDuty.Options, PagerDuty),
+        "slack": ChannelType(Slack.Options, Slack),
+        "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
     }
 )
 
@@ -47,7 +45,7 @@ def build_channel(spec: ChannelSpec, *, now: Callable[[], datetime] = lambda: da
     kind = CHANNELS.get(spec.type)
     if kind is None:
         raise ValueError(f"channel {spec.name}: unknown type {spec.type!r}: expected one of {', '.join(CHANNELS)}")
-    return kind(kind.Options.model_validate(spec.options), now=now)
+    return kind.make(kind.Options.model_validate(spec.options), now)
 
 
 def builtin_channels(

@@ -92,7 +92,7 @@ def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
         "labels": {},
         "source": "",
     }
-    body = {
+    body: Body = {
         "event": "test",
         "incident": incident,
         "system": {"name": "healthd", "title": "healthd"},

@@ -42,7 +42,7 @@ class PagerDuty:
         routing_key: SecretStr = Field(min_length=1)
         url: http.SecretUrl = SecretStr("https://events.pagerduty.com/v2/enqueue")
 
-    def __init__(self, options: Options, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
         self._key = options.routing_key.get_secret_value()
         self._http = http.HttpSender(options.url, now=now, secrets=[self._key], advice=ADVICE)
 

@@ -41,7 +41,7 @@ class Slack:
 
         webhook_url: http.SecretUrl
 
-    def __init__(self, options: Options, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
         url: SecretStr = options.webhook_url
         self._http = http.HttpSender(url, now=now, advice=ADVICE)
 

@@ -52,7 +52,7 @@ class SignedWebhook:
                 raise ValueError("both a secret and unsigned: true: keep one")
             return self
 
-    def __init__(self, options: Options, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
         secret = options.secret.get_secret_value() if options.secret else ""
         self._signer = Signer(secret) if secret else None
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
