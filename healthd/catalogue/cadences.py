@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from healthd.catalogue.cron import read_cron, spacing
 from healthd.catalogue.days import read_rule
-from healthd.catalogue.problems import RefusedError, did_you_mean
+from healthd.catalogue.problems import RefusedError, blaming, did_you_mean
 from healthd.catalogue.shapes import CadenceShape
 from healthd.model.catalogue import Cadence, Rule
 from healthd.model.units import format_duration
@@ -31,15 +31,18 @@ def read_zone(name: str) -> ZoneInfo:
 
 def read_cadence(name: str, shape: CadenceShape, zone: ZoneInfo) -> Cadence:
     """The cadence in the model's terms. Raises RefusedError."""
-    zone = read_zone(shape.timezone) if shape.timezone else zone
+    with blaming("timezone"):
+        zone = read_zone(shape.timezone) if shape.timezone else zone
     if shape.every is not None:
         rule = Rule(zone, every=shape.every)
         text = f"every {format_duration(shape.every.total_seconds())}"
     elif shape.on is not None:
-        rule = Rule(zone, crons=read_rule(shape.on, shape.at))
+        with blaming("on"):
+            rule = Rule(zone, crons=read_rule(shape.on, shape.at))
         text = f"{shape.on} at {' and '.join(shape.at)}"
     else:
-        rule = Rule(zone, crons=tuple(read_cron(cron) for cron in shape.cron))
+        with blaming("cron"):
+            rule = Rule(zone, crons=tuple(read_cron(cron) for cron in shape.cron))
         text = "; ".join(shape.cron)
     grace = shape.grace if shape.grace is not None else default_grace(rule)
     return Cadence(name=name, rule=rule, title=shape.title or name, grace=grace, text=text)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
-
-from pydantic import BaseModel
 
 from healthd.catalogue.cadences import default_grace
+from healthd.catalogue.check_probe import CheckProbe, read_probe
 from healthd.catalogue.context import Context
 from healthd.catalogue.cron import either_day_matches, read_cron
 from healthd.catalogue.fingerprint import check_fingerprint, secrets_in
-from healthd.catalogue.kinds import ProbeKind
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Node, Scalar, locate
 from healthd.catalogue.problems import RefusedError
-from healthd.catalogue.rows import Measures, Row, Rows
+from healthd.catalogue.rows import Row, Rows
 from healthd.catalogue.sections import duplicate
 from healthd.catalogue.shapes import CheckShape, FlappingShape, RetryShape, RowShape, UnknownShape
 from healthd.catalogue.systems import Frame, Reference, check_severity
@@ -39,6 +35,9 @@ def written_names(frame: Frame, context: Context) -> dict[str, MappingNode]:
     return names
 
 
+_ANY_PROBE = {"probe": {"type": "?"}}
+
+
 class CheckReader:
     """Reads the checks of one system."""
 
@@ -51,85 +50,47 @@ class CheckReader:
         """One check; None, with the problems noted, when it cannot be made."""
         name = node.get("name")
         subject = f"check {self._frame.name}/{name.text}" if isinstance(name, Scalar) else "a check"
-        body = MappingNode(node.file, node.line, [pair for pair in node.pairs if pair[0].text != "probe"])
-        value = self._context.values.build(body, subject)
-        probe_node = node.get("probe")
-        type_ = self._probe_type(node, subject)
-        if probe_node is not None:
-            value["probe"] = {"type": type_ or "?"}  # its parameters are validated by the probe's own model
-        shape = self._context.validate(CheckShape, value, node, subject)
-        params = self._params(type_, probe_node, subject) if type_ and isinstance(probe_node, MappingNode) else None
+        probe = read_probe(node, self._frame.sections.defaults, subject, self._context)
+        shape, sound = self._shape(node, subject)
         if shape is None:
             return None
         rules = self._rules(shape, node, subject)
+        if not rules and sound:
+            cadences = ", ".join(self._frame.cadences) or "none is defined"
+            hint = f'expected every: 60s, cron: "*/5 * * * *" or a cadence ({cadences})'
+            self._context.problem(node, f"{subject}: nothing says when it runs", hint)
         self._check_references(shape, node, subject)
-        if params is None or type_ is None or rules is None:
+        rows = self._thresholds(shape, node, probe, subject) if probe is not None else ()
+        if probe is None or probe.params is None or not rules or not sound:
             return None
-        rows = self._thresholds(shape, node, type_, params, subject)
-        self._context.secrets.update(secrets_in(params))
-        return self._check(shape, node, ProbeSpec(type_, params), rules, rows)
+        self._context.secrets.update(secrets_in(probe.params))
+        return self._check(shape, node, ProbeSpec(probe.type, probe.params), rules, rows)
 
-    def _probe_type(self, node: MappingNode, subject: str) -> str | None:
-        """The type of the check's probe if it is known; what is wrong otherwise is noted."""
-        probe, context = node.get("probe"), self._context
-        if probe is None:
-            return None  # the shape says that it is missing
-        if not isinstance(probe, MappingNode):
-            hint = "expected a type and parameters, such as {type: http, url: ...}"
-            context.problem(node, f"{subject}: probe: expected a mapping", hint, ("probe",))
-            return None
-        written = probe.get("type")
-        if not isinstance(written, Scalar):
-            context.problem(
-                node, f"{subject}: probe: 'type' is missing", f"known: {', '.join(context.probes)}", ("probe",)
-            )
-            return None
-        type_ = str(context.values.build(written, subject))
-        if type_ in context.probes:
-            return type_
-        if not context.values.is_unresolved(written):
-            shown = written.text
-            message = f"{subject}: unknown probe type {shown!r}; known: {', '.join(sorted(context.probes))}"
-            context.dangling(probe, message, shown, context.probes, ("type",))
-        return None
+    def _shape(self, node: MappingNode, subject: str) -> tuple[CheckShape | None, bool]:
+        """The check without its probe's parameters, and whether all of it is right."""
+        body = MappingNode(node.file, node.line, [pair for pair in node.pairs if pair[0].text != "probe"])
+        value = self._context.values.build(body, subject)
+        if node.get("probe") is not None:
+            value |= _ANY_PROBE  # validated by the probe's own model
+        shape = self._context.validate(CheckShape, value, node, subject)
+        if shape is not None:
+            return shape, True
+        return self._context.salvage(CheckShape, value, {"name": "unnamed", **_ANY_PROBE}), False
 
-    def _params(self, type_: str, node: MappingNode, subject: str) -> BaseModel | None:
-        """The parameters: the check's own over the system's defaults for that probe type."""
-        kind = self._context.probes[type_]
-        own = [pair for pair in node.pairs if pair[0].text != "type"]
-        written = {key.text for key, _ in own}
-        inherited = [pair for pair in self._default_params(type_) if pair[0].text not in written]
-        merged = MappingNode(node.file, node.line, [*own, *inherited])
-        return self._context.read(kind.Params, merged, subject)
-
-    def _default_params(self, type_: str) -> list[tuple[Scalar, Node]]:
-        probes = self._frame.sections.defaults.get("probe")
-        params = probes.get(type_) if isinstance(probes, MappingNode) else None
-        return params.pairs if isinstance(params, MappingNode) else []
-
-    def _rules(self, shape: CheckShape, node: MappingNode, subject: str) -> tuple[Rule, ...] | None:
+    def _rules(self, shape: CheckShape, node: MappingNode, subject: str) -> tuple[Rule, ...]:
         """First those of its cadences, one each and in order, then its own."""
-        frame, context, rules, sound = self._frame, self._context, [], True
+        frame, context, rules = self._frame, self._context, []
         for index, name in enumerate(shape.cadence):
             cadence = frame.cadences.get(name)
-            if cadence is not None:
-                rules.append(cadence.rule)
-                continue
-            sound = False
+            rules.append(cadence.rule if cadence is not None else Rule(frame.zone))
             if name not in frame.cadences and frame.sections.complete:
                 path = ("cadence", index)
                 context.dangling(node, f"{subject}: unknown cadence {name!r}", name, frame.cadences, path)
         if shape.every is not None:
             rules.append(Rule(frame.zone, every=shape.every))
-        if crons := self._crons(shape, node, subject):
-            rules.append(Rule(frame.zone, crons=crons))
-        sound = sound and len(crons) == len(shape.cron)
-        if not rules and sound:
-            sound = False
-            cadences = ", ".join(frame.cadences) or "none is defined"
-            hint = f'expected every: 60s, cron: "*/5 * * * *" or a cadence ({cadences})'
-            context.problem(node, f"{subject}: nothing says when it runs", hint)
-        return tuple(rules) if sound else None
+        if shape.cron:
+            rules.append(Rule(frame.zone, crons=self._crons(shape, node, subject)))
+        return tuple(rules)
 
     def _crons(self, shape: CheckShape, node: MappingNode, subject: str) -> tuple[str, ...]:
         crons = []
@@ -156,10 +117,9 @@ class CheckReader:
             check_severity(frame, getattr(shape, key), Reference(node, (key,), subject), context)
 
     def _thresholds(
-        self, shape: CheckShape, node: MappingNode, type_: str, params: BaseModel, subject: str
+        self, shape: CheckShape, node: MappingNode, probe: CheckProbe, subject: str
     ) -> tuple[Threshold, ...]:
-        kind = self._context.probes[type_]
-        measures = self._measures(kind, params, node, subject)
+        measures = probe.measures
         made: dict[str, Threshold] = {}
         for index, written in enumerate(shape.thresholds):
             row = self._row(written, node, index, subject)
@@ -174,21 +134,10 @@ class CheckReader:
         judged = {threshold.measure for threshold in made.values()}
         usual = tuple(
             replace(t, unit=t.unit or measures.units[t.measure])
-            for t in kind.defaults
+            for t in probe.kind.defaults
             if t.measure not in judged and t.measure in measures.units
         )
         return (*usual, *made.values())
-
-    def _measures(self, kind: ProbeKind, params: BaseModel, node: Node, subject: str) -> Measures:
-        found: Mapping[str, Any] | None = kind.measures
-        try:
-            found = kind.measures_for(params)
-        except Exception as error:  # noqa: BLE001 - a probe's own code; a catalogue never ends the process
-            self._context.problem(
-                node, f"{subject}: its measures cannot be told ({type(error).__name__})", at=("probe",)
-            )
-        units = {name: info.unit for name, info in (kind.measures if found is None else found).items()}
-        return Measures(units, found is None, frozenset(t.measure for t in kind.defaults))
 
     def _row(self, written: str | RowShape, node: Node, index: int, subject: str) -> Row | None:
         frame = self._frame
@@ -250,7 +199,7 @@ class CheckReader:
             return default_grace(Rule(self._frame.zone, every=interval))
         cadences = [c.grace for name in shape.cadence if (c := self._frame.cadences.get(name)) is not None]
         own = [default_grace(rule) for rule in rules[len(shape.cadence) :]]
-        return max([*cadences, *own])
+        return max([*cadences, *own], default=timedelta(0))
 
 
 def qualified(system: str, name: str) -> str:

@@ -44,6 +44,20 @@ class Context:
             self.problem(node, f"{subject}: cannot be validated ({type(error).__name__} in {model.__name__})")
         return None
 
+    def salvage(self, model: type[M], value: dict[str, Any], stand_ins: dict[str, Any]) -> M | None:
+        """What remains of a wrong `value` without its wrong keys, to look at for further mistakes.
+
+        `stand_ins` are for required keys.
+        """
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            wrong = {details["loc"][0] for details in error.errors(include_url=False) if details["loc"]}
+        try:
+            return model.model_validate({**stand_ins, **{k: part for k, part in value.items() if k not in wrong}})
+        except ValidationError:
+            return None
+
     def problem(self, node: Node, message: str, hint: str = "", at: tuple[str | int, ...] = ()) -> None:
         """Note a problem at the node, or where `at` leads from it."""
         spot = locate(node, at)

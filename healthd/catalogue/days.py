@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from healthd.catalogue.cron import read_cron
-from healthd.catalogue.problems import RefusedError, did_you_mean
+from healthd.catalogue.problems import RefusedError, blaming, did_you_mean
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS = (
@@ -53,7 +53,8 @@ def read_rule(on: str | int, at: tuple[str, ...]) -> tuple[str, ...]:
     """One cron expression per kind of day and time. Raises RefusedError."""
     crons = []
     for time in at:
-        minute, hour = read_time(time)
+        with blaming("at"):
+            minute, hour = read_time(time)
         for days in read_days(on):
             expression = f"{minute} {hour} {days.day} {days.month} {days.weekday}"
             try:

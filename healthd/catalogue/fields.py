@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from healthd.catalogue.problems import RefusedError, did_you_mean
 from healthd.model.conditions import Condition, parse_condition
-from healthd.model.units import Unit, parse_duration
+from healthd.model.units import Unit, UnitError, parse_duration
 
 DURATION_SCHEMA: dict[str, Any] = {
     "type": ["string", "number"],
@@ -52,7 +53,12 @@ def _read_positive(value: Any) -> timedelta:
 def _read_duration(value: Any) -> timedelta:
     if not isinstance(value, str | int | float | timedelta):
         raise RefusedError("not a duration", "expected something like 30s, 5m or 24h")
-    return parse_duration(value)
+    try:
+        return parse_duration(value)
+    except UnitError as error:
+        text = f"{value!r} is not a duration" if "not a quantity" in str(error) else str(error)
+        hint = "" if "expected" in text else "expected something like 30s, 5m or 24h"
+        raise RefusedError(text, hint) from None
 
 
 def read_condition(value: Any) -> Condition:
@@ -69,7 +75,13 @@ def read_condition(value: Any) -> Condition:
         raise RefusedError("a list is not a condition", f'did you mean "in [{members}]"?')
     if not isinstance(value, str):
         raise RefusedError("not a condition", 'expected something like "< 500ms"')
-    return parse_condition(value)
+    return _parse(value)
+
+
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> Condition:
+    """Catalogues repeat their limits."""
+    return parse_condition(text)
 
 
 def one_or_many(value: Any) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -14,6 +15,8 @@ from healthd.model.catalogue import Flapping, ProbeSpec, Rule, Threshold, Unknow
 from healthd.model.conditions import Condition
 
 _USERINFO = re.compile(r"(://[^/?#\s:@]*:)([^/?#\s]*)(?=@)")
+
+_PLAIN = frozenset({type(None), bool, int, float, timedelta})
 
 
 def check_fingerprint(
@@ -55,6 +58,8 @@ def secrets_in(value: Any) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
+    if type(value) in _PLAIN:
+        return repr(value)
     if isinstance(value, SecretStr | SecretBytes):
         text = _tag(next(secrets_in(value)))
     elif isinstance(value, Condition):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -30,11 +31,20 @@ class CatalogueError(Exception):
 
 
 class RefusedError(ValueError):
-    """A value that is not accepted, with a hint at what would be."""
+    """A value that is not accepted, with a hint at what would be. `key` says which of several it is about."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", key: str = "") -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.key = hint, key
+
+
+@contextmanager
+def blaming(key: str) -> Iterator[None]:
+    """Whatever is refused inside is about `key`."""
+    try:
+        yield
+    except RefusedError as refusal:
+        raise RefusedError(str(refusal), refusal.hint, refusal.key or key) from None
 
 
 def did_you_mean(word: str, known: Iterable[str], what: str = "known") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,8 @@ class _Composer:
         root: Node | None = None
         stack: list[tuple[Sequence | Mapping, list[Node], str | None]] = []
         documents = 0
-        while (event := self._next(parser)) is not None:
+        next_event: Callable[[], Any] = parser.get_event
+        while (event := next_event()) is not None:
             kind = type(event)
             if kind is yaml.ScalarEvent or kind is yaml.AliasEvent:
                 node = self._scalar(event) if kind is yaml.ScalarEvent else self._alias(event)
@@ -123,10 +125,6 @@ class _Composer:
             else:
                 root = node
         return self._root(root)
-
-    @staticmethod
-    def _next(parser: Any) -> Any:
-        return parser.get_event()
 
     def _root(self, root: Node | None) -> Mapping:
         if root is None or (isinstance(root, Scalar) and root.plain and root.text in ("", "~", "null")):

@@ -164,16 +164,7 @@ def _cadence(name: str, entry: Entry, frame: Frame, context: Context) -> Cadence
     try:
         return read_cadence(name, shape, frame.zone)
     except RefusedError as refusal:
-        path = (
-            "timezone"
-            if "time zone" in str(refusal)
-            else "cron"
-            if shape.cron
-            else "at"
-            if "time of" in str(refusal)
-            else "on"
-        )
-        _refuse(refusal, entry.body, subject, context, (path,))
+        _refuse(refusal, entry.body, subject, context, (refusal.key,))
         return None
 
 
