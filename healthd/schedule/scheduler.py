@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,7 +95,7 @@ class Scheduler:
         return new_marks
 
     def replace(self, checks: Iterable[Check]) -> dict[str, datetime]:
-        """Put a new set of checks in force. Returns marks to store for calendar jobs that are new.
+        """Put a new set of checks in force. Returns marks to store for calendar runs that are new or back.
 
         Checks whose rules are unchanged go on as if nothing had happened, with their new definition; removed ones
         stop, also if a start of theirs was pending; added ones start.
@@ -136,7 +136,7 @@ class Scheduler:
             self._ringer = None
 
     def _arrange(self, checks: Iterable[Check], now: datetime) -> dict[str, datetime]:
-        """Make jobs and entries those of `checks`; marks for calendar jobs never seen before."""
+        """Make jobs and entries those of `checks`; marks for calendar runs that begin with them."""
         before = self._checks
         self._checks = {check.id: check for check in checks if check.enabled}
         wanted = plan(self._checks.values())
@@ -149,9 +149,8 @@ class Scheduler:
         for check_id, trigger in [pending for pending in self._timers if pending[0] not in self._checks]:
             self.cancel_once(check_id, trigger)
         self._run_soon([check for check in self._checks.values() if not _same_interval(check, before)], now)
-        new = {e.mark for entries in wanted.values() for e in entries.values() if e.mark} - self._marks
-        self._marks |= new
-        return dict.fromkeys(new, now)
+        known, self._marks = self._marks, {e.mark for entries in wanted.values() for e in entries.values() if e.mark}
+        return dict.fromkeys(self._marks - known, now)
 
     def _add_job(self, key: Key, now: datetime) -> Job:
         job = self._jobs[key] = make_job(key, now)
@@ -265,7 +264,7 @@ class Scheduler:
         if check is None:
             return
         if check is not due.check:  # reloaded since
-            due = replace(due, check=check)
+            due = dataclasses.replace(due, check=check)
         now = self._launched[check.id] = self._now()
         if due.trigger == "schedule":
             self._on_lag(max((now - planned).total_seconds(), 0.0))
