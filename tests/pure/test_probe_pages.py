@@ -1,0 +1,25 @@
+"""Every probe has its page, and the page every measure: what is not documented cannot be used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from healthd.probes import PROBES
+
+PAGES = Path(__file__).parents[2] / "docs/probes"
+INDEX = dict(re.findall(r"^\| `(\w+)` \| .* \| \[\w+\]\(([\w.]+)(?:#\w+)?\) \|$", (PAGES / "README.md").read_text(), re.M))
+
+
+def test_the_index_lists_the_probes_there_are() -> None:
+    assert INDEX.keys() == PROBES.keys()
+
+
+@pytest.mark.parametrize("kind", PROBES)
+def test_the_page_names_every_measure_and_parameter(kind: str) -> None:
+    page = (PAGES / INDEX[kind]).read_text()
+    parameters = PROBES[kind].Params.model_json_schema()["properties"]
+    missing = [name for name in (*PROBES[kind].measures, *parameters) if f"`{name}`" not in page]
+    assert not missing
