@@ -347,7 +347,7 @@ class Corridor:
             incident=incident.id,
             check=incident.check_id,
             severity=incident.severity,
-            level=incident.level.name.lower(),
+            status=incident.level.name.lower(),
             reason=incident.reason,
             channels=list(incident.details.get("channels", ())),
         )

@@ -103,7 +103,7 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadenc
         ]
     if not chosen:
         raise Refused("no check matches")
-    return list(dict.fromkeys(chosen))
+    return list({c.id: c for c in chosen}.values())
 
 
 async def _run_all(
