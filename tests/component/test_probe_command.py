@@ -407,6 +407,13 @@ def test_any_text_is_a_plugins_output(text: str) -> None:
     parse_plugin_output(text)
 
 
+@pytest.mark.parametrize("filler", ["a", "'", "''=", "a=", "=", "'a "])
+def test_a_megabyte_of_anything_is_read_in_no_time(filler: str) -> None:
+    started = time.process_time()
+    parse_plugin_output("OK | " + filler * (1_000_000 // len(filler)))
+    assert time.process_time() - started < 2
+
+
 async def test_a_plugin_judges_and_measures(look: Looker) -> None:
     for status, note in ((0, ""), (1, "SWAP said - 42% free"), (2, "SWAP said - 42% free")):
         observation = await look(**sh(f"echo 'SWAP said - 42% free | free=42%;20;10'; exit {status}", format="plugin"))

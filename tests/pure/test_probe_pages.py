@@ -10,7 +10,8 @@ import pytest
 from healthd.probes import PROBES
 
 PAGES = Path(__file__).parents[2] / "docs/probes"
-INDEX = dict(re.findall(r"^\| `(\w+)` \| .* \| \[\w+\]\(([\w.]+)(?:#\w+)?\) \|$", (PAGES / "README.md").read_text(), re.M))
+_LINE = re.compile(r"^\| `(\w+)` \| .* \| \[\w+\]\(([\w.]+)(?:#\w+)?\) \|$", re.MULTILINE)
+INDEX = dict(_LINE.findall((PAGES / "README.md").read_text()))
 
 
 def test_the_index_lists_the_probes_there_are() -> None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from healthd.model.units import SUFFIXES, Unit
 from healthd.probes.base import Measurement
 
-_ITEM = re.compile(r"(?:'(?P<quoted>(?:[^']|'')*)'|(?P<plain>[^\s'=]+))=(?P<data>[^\s]*)")
+# labels have a bound, and the whole too: trying every start of a megabyte of anything would hold up the daemon
+_ITEM = re.compile(r"(?:'(?P<quoted>(?:[^']|''){0,200})'|(?P<plain>[^\s'=]{1,200}))=(?P<data>\S{0,200})")
+_MAX_PERFDATA = 64_000
 _VALUE = re.compile(r"(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<unit>[^\d;]*)$")
 
 
@@ -33,7 +35,7 @@ def parse_plugin_output(text: str) -> PluginOutput:
     details, _, more = rest.partition("|")
     found: dict[str, Measurement] = {}
     unread: list[str] = []
-    for label, data in _items(f"{perfdata} {more}"):
+    for label, data in _items(f"{perfdata} {more}"[:_MAX_PERFDATA]):
         value = data.split(";", 1)[0]
         match = _VALUE.match(value.replace(",", "."))
         if match:

@@ -13,6 +13,7 @@ from healthd.model.redact import Redactor
 from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
+from healthd.probes.blocking import blocking_calls
 from healthd.probes.command.child import Captured, ChildError, Finished, run_child
 from healthd.probes.command.extract import from_json, from_text
 from healthd.probes.command.params import CommandParams
@@ -75,10 +76,15 @@ class CommandProbe:
 
 
 async def _finish(params: CommandParams, context: ProbeContext) -> Finished:
-    program = resolve_allowed(params.argv[0], context.limits.allowed_commands)
-    if not os.access(params.cwd, os.X_OK):
-        raise ProbeError(f"cwd {params.cwd} is not there, or healthd may not go into it", "config")
     seconds = context.timeout.total_seconds()
+    calls = await blocking_calls(context)
+    try:
+        # starting suspends the whole daemon until the program is loaded: first see that its file system answers
+        program = await calls.call(
+            f"{params.argv[0]} in {params.cwd}", lambda _stop: _look_up(params, context), seconds * _RUN
+        )
+    except TimeoutError:
+        raise ProbeError(f"the file system of {params.argv[0]} or of {params.cwd} does not answer", "timeout") from None
     given = {name: value.get_secret_value() for name, value in params.env.items()}
     try:
         return await run_child(
@@ -92,6 +98,14 @@ async def _finish(params: CommandParams, context: ProbeContext) -> Finished:
     except OSError as error:
         hint = " (a script needs a first line such as #!/bin/sh)" if error.errno == 8 else ""
         raise ProbeError(f"cannot run {program}: {error.strerror}{hint}", "config") from None
+
+
+def _look_up(params: CommandParams, context: ProbeContext) -> str:
+    """In a thread: the program's path, once it is sure that it may run and is there."""
+    program = resolve_allowed(params.argv[0], context.limits.allowed_commands)
+    if not os.access(params.cwd, os.X_OK):
+        raise ProbeError(f"cwd {params.cwd} is not there, or healthd may not go into it", "config")
+    return program
 
 
 def _text(params: CommandParams, finished: Finished, redact: Redactor, evidence: tuple[Evidence, ...]) -> Observation:

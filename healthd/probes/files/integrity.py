@@ -71,6 +71,9 @@ def inspect_files(paths: list[str], inspect: Inspection, stop: Stop, most: int |
             problem = inspect(path, stop)
         except FileNotFoundError:
             continue
+        except OSError as error:  # a bad disk is told without the name
+            error.filename = error.filename or path
+            raise
         inspected += 1
         if problem:
             problems.append(f"{shown(path)} {problem}")

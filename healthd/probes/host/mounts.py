@@ -17,6 +17,8 @@ _PSEUDO = frozenset((
     "pstore", "ramfs", "resctrl", "rpc_pipefs", "securityfs", "selinuxfs", "sockfs", "squashfs", "sysfs",
     "tmpfs", "tracefs", "udf", "usbfs",
 ))  # fmt: skip
+# single files that containers get from the machine underneath
+_HANDED_IN = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log"})
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -32,7 +34,9 @@ class Mount:
     @property
     def is_real(self) -> bool:
         """Whether it can fill up: not pseudo, not in memory, not a layer of somebody's container."""
-        return self.type not in _PSEUDO and (self.type != "overlay" or self.point == "/")
+        if self.type in _PSEUDO or self.point in _HANDED_IN:
+            return False
+        return self.type != "overlay" or self.point == "/"
 
 
 def mounts() -> list[Mount]:
