@@ -8,20 +8,20 @@ import re
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from healthd import __version__
 from healthd.model.incidents import ChannelError
 from healthd.model.redact import Redactor
+from healthd.model.units import parse_duration
 
-TIMEOUT = 10.0  # seconds, for everything from connecting to the end of the answer
 MAX_ANSWER = 64 * 1024  # bytes
 MAX_EXCERPT = 200  # characters of an answer quoted in an error
 MAX_RETRY_AFTER = 3600.0  # seconds: no receiver may silence a channel for longer than this at a time
@@ -29,9 +29,16 @@ _TRANSIENT = frozenset({408, 425, 429})  # of the 4xx
 
 
 class Options(BaseModel):
-    """What every channel's options share: unknown keys are errors, and no error repeats a value."""
+    """What every channel's options share: unknown keys are errors, and no error repeats a value.
+
+    `timeout` is for a whole request, from connecting to the end of the answer.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    timeout: Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0), le=timedelta(minutes=1))] = (
+        timedelta(seconds=10)
+    )
 
 
 def _check_url(url: SecretStr) -> SecretStr:
@@ -73,16 +80,16 @@ class HttpSender:
         url: SecretStr,
         *,
         now: Callable[[], datetime],
+        timeout: timedelta,
         secrets: Collection[str] = (),
         advice: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
     ) -> None:
         self._url = url.get_secret_value()
         self._host = urlsplit(self._url).netloc.rpartition("@")[2]
         self._redact = Redactor([*secrets, self._url, *_parts(self._url)])
         self._now = now
         self._advice = advice or {}
-        self._timeout = timeout
+        self._timeout = timeout.total_seconds()
         self._client: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()
 

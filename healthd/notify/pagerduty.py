@@ -44,7 +44,7 @@ class PagerDuty:
 
     def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
         self._key = options.routing_key.get_secret_value()
-        self._http = http.HttpSender(options.url, now=now, secrets=[self._key], advice=ADVICE)
+        self._http = http.HttpSender(options.url, now=now, timeout=options.timeout, secrets=[self._key], advice=ADVICE)
 
     async def send(self, message: Message) -> None:
         """Trigger, or resolve. A test triggers at severity info and resolves at once.

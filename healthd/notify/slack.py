@@ -43,7 +43,7 @@ class Slack:
 
     def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
         url: SecretStr = options.webhook_url
-        self._http = http.HttpSender(url, now=now, advice=ADVICE)
+        self._http = http.HttpSender(url, now=now, timeout=options.timeout, advice=ADVICE)
 
     async def send(self, message: Message) -> None:
         """Post the message. Slack answers 200 "ok"; anything else but a 2xx is a ChannelError."""

@@ -42,7 +42,7 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 def render(body: Mapping[str, Any]) -> dict[str, Any]:
     """The whole payload: `text` for notifications and old clients, `blocks` for everyone else."""
     incident = body["incident"]
-    blocks = [_header(body), _section(escape(incident["reason"] or "No reason given.", MAX_REASON))]
+    blocks = [_header(body), _section(escape(incident["reason"].strip() or "No reason given.", MAX_REASON))]
     blocks += _values(body["values"])
     blocks.append(_facts(body))
     if body["event"] not in ("resolved", "test"):
@@ -108,7 +108,7 @@ def _section(text: str) -> Block:
 
 
 def _context(*texts: str) -> Block:
-    return {"type": "context", "elements": [_mrkdwn(text) for text in texts if text]}
+    return {"type": "context", "elements": [_mrkdwn(text) for text in texts if text.strip()]}
 
 
 def _values(values: Sequence[Mapping[str, Any]]) -> list[Block]:

@@ -58,7 +58,10 @@ class SignedWebhook:
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
         self._now = now
         self._http = http.HttpSender(
-            options.url, now=now, secrets=[secret, secret.removeprefix("whsec_"), *self._headers.values()]
+            options.url,
+            now=now,
+            timeout=options.timeout,
+            secrets=[secret, secret.removeprefix("whsec_"), *self._headers.values()],
         )
 
     async def send(self, message: Message) -> None:
