@@ -132,7 +132,7 @@ class Child:
         if self._popen is not None and self._popen.poll() is None:
             os.kill(self._popen.pid, sig)
 
-    def log_tail(self, lines: int = 20) -> str:
+    def log_tail(self, lines: int = 30) -> str:
         """The end of its log, for error messages."""
         try:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def break_(fault: str, folder: Path) -> None:
 
     told = Remote(folder).break_(fault)
     click.echo(f"Broken: {fault} ({told['breaks']}).")
-    click.echo(f"Should be noticed by: {told['noticed_by']}; within about {told['after']}.")
+    click.echo(_notice(told["noticed_by"], told["after"]))
 
 
 @sandbox.command()
@@ -101,7 +102,7 @@ def list_(folder: Path) -> None:
     broken = told["broken"] if told else []
     for fault in FAULTS.values():
         click.echo(f"{fault.name:22} {fault.breaks}{'  [broken now]' if fault.name in broken else ''}")
-        click.echo(f"{'':22} noticed by {fault.noticed_by}, after {fault.after}")
+        click.echo(f"{'':22} {_notice(fault.noticed_by, fault.after)}")
 
 
 @sandbox.command()
@@ -112,3 +113,9 @@ def stop(folder: Path) -> None:
 
     pid = Remote(folder).stop()
     click.echo(f"Told process {pid} to stop.")
+
+
+def _notice(checks: Sequence[str], after: str) -> str:
+    if not checks:
+        return "No check notices it yet."
+    return f"Noticed by {', '.join(f'syncwatch/{check}' for check in checks)} within about {after}."

@@ -126,6 +126,8 @@ def _daemon_environment(production: Production, plan: Plan, port: int) -> dict[s
     inbox = production.inbox
     return {
         **production.environment(),
+        "HOST_EVERY": "10s",
+        "HOST_FRESH_FILES": str(plan.folder.resolve() / "healthd.db*"),
         "HEALTHD_CHECKS": ",".join(str((plan.checks / system).resolve()) for system in ("host", "syncwatch")),
         "HEALTHD_PORT": str(port),
         "HEALTHD_PUBLIC_URL": f"http://127.0.0.1:{port}",

@@ -21,12 +21,12 @@ _ROOM = "TEST1234"
 _LOGIN = {"email": "user7@example.com", "password": "Test123!"}
 # weight, method, path, body; the odd wrong password and unknown room are the usual share of 4xx
 _REQUESTS: tuple[tuple[int, str, str, Any], ...] = (
-    (40, "GET", "/api/videos", None),
-    (40, "GET", "/api/rooms/ABC12345", None),
-    (15, "POST", "/api/auth/login", _LOGIN),
-    (2, "POST", "/api/videos", {"title": "Holiday"}),
-    (1, "POST", "/api/auth/login", {**_LOGIN, "password": "forgotten"}),
-    (1, "GET", "/api/rooms/GONE0000", None),
+    (400, "GET", "/api/videos", None),
+    (400, "GET", "/api/rooms/ABC12345", None),
+    (150, "POST", "/api/auth/login", _LOGIN),
+    (20, "POST", "/api/videos", {"title": "Holiday"}),
+    (3, "POST", "/api/auth/login", {**_LOGIN, "password": "forgotten"}),
+    (3, "GET", "/api/rooms/GONE0000", None),
 )
 
 
