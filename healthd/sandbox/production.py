@@ -62,6 +62,7 @@ class Production:
             "SYNCWATCH_EVERY": "5s",
             "SYNCWATCH_RATE_WINDOW": "30s",
             "SYNCWATCH_QUEUE_HOLD": "15s",
+            "SYNCWATCH_LATENCY_HOLD": "5s",
             **CREDENTIALS,
         }
 

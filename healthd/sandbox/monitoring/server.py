@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import yaml
+from aiohttp import ClientSession, ClientTimeout
 
-from healthd.sandbox.child import Child, free_port
+from healthd.sandbox.child import Child, SandboxError, free_port
 from healthd.sandbox.monitoring.rules import SCRAPE_SECONDS, rules_file
 
 
@@ -53,6 +55,17 @@ class Prometheus:
         (self._folder / "rules.yml").write_text(yaml.safe_dump(rules_file()))
         self._child.start()
         await self._child.listening(self.port)
+        await self._ready()
+
+    async def _ready(self) -> None:
+        """It listens a moment before it answers queries."""
+        async with ClientSession(timeout=ClientTimeout(total=5)) as session:
+            for _ in range(500):
+                async with session.get(f"{self.url}/-/ready") as response:
+                    if response.status == 200:
+                        return
+                await asyncio.sleep(0.02)
+        raise SandboxError(f"Prometheus does not get ready:\n{self._child.log_tail()}")
 
     async def stop(self) -> None:
         """Stop it."""

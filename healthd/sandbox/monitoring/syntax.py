@@ -112,7 +112,7 @@ class _Parser:
 
     def _unary(self) -> Node:
         if self._take("-"):
-            return Binary("*", Number(-1), self._unary(), False)
+            return Binary("*", Number(-1.0), self._unary(), False)
         return self._primary()
 
     def _primary(self) -> Node:
