@@ -8,6 +8,8 @@ from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
+from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
+from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
 from healthd.probes.tcp import TcpProbe
 from healthd.probes.tls import TlsProbe
 
@@ -24,7 +26,13 @@ PROBES: Mapping[str, Probe] = {
     "http": HttpProbe(),
     "tls": TlsProbe(),
     "tcp": TcpProbe(),
+    "prometheus": PrometheusProbe(),
+    "prometheus_alerts": PrometheusAlertsProbe(),
     "postgres": PostgresProbe(),
     "postgres_query": PostgresQueryProbe(),
     "postgres_connections": PostgresConnectionsProbe(),
+    "redis": RedisProbe(),
+    "redis_length": RedisLengthProbe(),
+    "redis_info": RedisInfoProbe(),
+    "redis_memory": RedisMemoryProbe(),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -76,14 +75,17 @@ def sessions(url: str) -> list[int]:
 def paused(server: PostgresServer) -> Iterator[None]:
     """Every process of the server is stopped: ports and connections stay, nothing is answered."""
     postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().split()[0]))
+    postmaster.suspend()  # from here on it starts no further process
     processes = [postmaster, *postmaster.children(recursive=True)]
     for process in processes:
-        process.send_signal(signal.SIGSTOP)
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
     try:
         yield
     finally:
         for process in processes:
-            process.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def open_sockets() -> int:
