@@ -7,11 +7,13 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -242,13 +244,11 @@ def look_as_ordinary_user(**params: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def open_path(tmp_path: Path) -> Path:
-    """A folder every user may walk down to, unlike pytest's own."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == Path("/tmp"):
-            break
-        folder.chmod(folder.stat().st_mode | 0o055)
-    return tmp_path
+def open_path() -> Iterator[Path]:
+    """A folder every user may walk down to; pytest keeps its own closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_a_folder_that_may_not_be_read_is_a_failure_naming_it(open_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_a_file_that_may_not_be_read_through_is_a_failure_naming_it(open_path: P
 
 # integrity
 
-GOOD = gzip.compress(os.urandom(50_000))
+GOOD = gzip.compress(random.Random(1).randbytes(50_000), mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +298,7 @@ GOOD = gzip.compress(os.urandom(50_000))
         (GOOD + b"garbage", "is damaged or no gzip file"),
         (GOOD[:-8] + b"\0\0\0\0" + GOOD[-4:], "is damaged"),
     ],
+    ids=["good", "two-joined", "cut", "cut-early", "empty", "plain", "bad-middle", "garbage-after", "bad-sum"],
 )
 async def test_gzip(look: Looker, tmp_path: Path, content: bytes, problem: str) -> None:
     put(tmp_path / "backup.gz", content)
