@@ -97,6 +97,11 @@ def test_a_rule_for_every_hour_follows_elapsed_time(expression: str, zone: str, 
     assert len(times) == hours * (4 if "15" in expression else 1)
 
 
+def test_the_second_of_two_equal_hours_does_not_bring_back_what_fired_in_the_first() -> None:
+    rule = cron("30 2 * * *", zone="Europe/Madrid")
+    assert next_fire(rule, utc("2026-10-25T01:10")) == utc("2026-10-26T01:30")  # 02:10 for the second time
+
+
 def _by_scanning(expression: str, zone: ZoneInfo, after: datetime, until: datetime) -> list[datetime]:
     """Every minute whose wall-clock time matches: slow, and plainly right for a rule for every hour."""
     fields = CronSim(expression, after)
