@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 from collections.abc import Callable, Collection, Mapping
@@ -197,10 +198,15 @@ def _describe(error: Exception) -> str:
 
 def _root(error: BaseException) -> str:
     """The innermost error's words: httpx wraps the one that says something."""
-    words = str(error)
-    while (error := error.__cause__ or error.__context__) is not None:  # type: ignore[assignment]
-        words = getattr(error, "strerror", None) or str(error) or words
-    return words or "no reason given"
+    while (inner := _inner(error)) is not None:
+        error = inner
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # the error's own words are asyncio's
+    return getattr(error, "strerror", None) or str(error) or "no reason given"
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
 def _status(status: int) -> str:

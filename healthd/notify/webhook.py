@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Self
@@ -13,6 +14,12 @@ from standardwebhooks import Webhook as Signer
 
 from healthd.model.incidents import Message
 from healthd.notify import http
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110 5.6.2
+_RESERVED = frozenset(
+    {"webhook-id", "webhook-timestamp", "webhook-signature", "content-length", "content-type", "host"}
+    | {"transfer-encoding", "connection", "accept-encoding"}
+)
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
@@ -29,6 +36,15 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _check_headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED:
+            raise ValueError(f"{name!r} is no header that can be set here")
+        if not value.get_secret_value().isprintable() or not value.get_secret_value().isascii():
+            raise ValueError(f"the value of header {name} must be one line of ASCII")
+    return headers
+
+
 class SignedWebhook:
     """Posts `{"type": "incident.firing", "timestamp": ..., "data": <body>}` with the three webhook-* headers.
 
@@ -42,7 +58,7 @@ class SignedWebhook:
         url: http.SecretUrl
         secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
         unsigned: bool = False
-        headers: Mapping[str, SecretStr] = Field(default_factory=dict)
+        headers: Annotated[Mapping[str, SecretStr], AfterValidator(_check_headers)] = Field(default_factory=dict)
 
         @model_validator(mode="after")
         def _signed_or_not(self) -> Self:
