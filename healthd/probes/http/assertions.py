@@ -13,6 +13,7 @@ from healthd.model.outcomes import Measurement
 from healthd.model.units import Unit, UnitError, format_value
 from healthd.probes.http.params import Extraction, HttpParams
 from healthd.probes.json_path import parse_json_path
+from healthd.probes.scale import scaled
 
 
 class Answered(Protocol):
@@ -149,7 +150,6 @@ def _extract(name: str, extraction: Extraction, document: Any, found: Findings) 
     matches = extraction.path.find(document)
     if not matches:
         found.gaps.append(f"no {extraction.path} in the body")
-    unit, factor = extraction.base
     for match in matches:
         series = "/".join(match.keys)
         if extraction.series is not None and isinstance(match.element, dict):
@@ -160,7 +160,8 @@ def _extract(name: str, extraction: Extraction, document: Any, found: Findings) 
         elif isinstance(value, str):
             found.measurements.append(Measurement(name, value, Unit.TEXT, series))
         else:
-            found.measurements.append(Measurement(name, value * factor, unit, series))
+            number, unit = scaled(value, extraction.unit) if extraction.unit is not None else (value, None)
+            found.measurements.append(Measurement(name, number, unit, series))
 
 
 def _scalar(value: Any) -> float | str | None:

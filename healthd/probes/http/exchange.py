@@ -14,8 +14,8 @@ from healthd.probes.base import Resources
 from healthd.probes.http.params import HttpParams
 from healthd.probes.http.request import RedirectError, Request
 from healthd.probes.http.timings import TimedConnector, TimedResolver, TimedTls, Timings, timed_socket
-from healthd.probes.network import FAMILIES, shared_resolver
-from healthd.probes.tls_options import tls_context
+from healthd.probes.network import FAMILIES, IpFamily, shared_resolver
+from healthd.probes.tls_options import TlsOptions, tls_context
 
 _HEADER_MAX = 65536  # bytes of one header; real ones (policies, cookies) do exceed the customary 8 kB
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -47,20 +47,22 @@ class Trail:
     began: float = field(default_factory=perf_counter)
 
 
-async def session_for(params: HttpParams, resources: Resources) -> ClientSession:
+async def session_for(
+    resources: Resources, tls: TlsOptions, ip: IpFamily = "any", *, keepalive: bool = False
+) -> ClientSession:
     """The session shared by all checks that connect in the same way. Raises ProbeError (kind config)."""
-    key = ("http", params.tls.identity(), params.ip, params.keepalive)
+    key = ("http", tls.identity(), ip, keepalive)
     shared: ClientSession | None = resources.peek(key)
     if shared is not None:
         return shared
 
     async def make() -> ClientSession:
-        context = await tls_context(params.tls, resources)
+        context = await tls_context(tls, resources)
         context.sslobject_class = TimedTls
         connector = TimedConnector(
             limit=0,
-            force_close=not params.keepalive,
-            family=FAMILIES[params.ip],
+            force_close=not keepalive,
+            family=FAMILIES[ip],
             resolver=TimedResolver(await shared_resolver(resources)),
             use_dns_cache=False,  # the resolver keeps names itself, for all probes
             ssl=context,
@@ -97,7 +99,7 @@ async def exchange(session: ClientSession, params: HttpParams, trail: Trail, tim
                 response.close()
                 continue
             timings.stage = "reading the body"
-            body, cut = await _read(response, limit)
+            body, cut = await read_body(response, limit)
             done = perf_counter()
             return Answer(
                 response.status, response.reason or "", response.headers, body, cut,
@@ -112,7 +114,7 @@ def _follow(trail: Trail, response: ClientResponse, most: int) -> None:
     trail.request = trail.request.redirected(response.status, response.headers["Location"])
 
 
-async def _read(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
+async def read_body(response: ClientResponse, limit: int) -> tuple[bytes, bool]:
     """The body up to `limit` bytes after decompression, and whether it was cut there."""
     decode = _decoder(response.headers.get("Content-Encoding"))
     chunks: list[bytes] = []

@@ -12,10 +12,10 @@ import aiohttp
 from healthd.probes.http.exchange import Trail
 from healthd.probes.http.request import RedirectError
 from healthd.probes.http.timings import Timings
-from healthd.probes.network import explain_os_error, no_answer
+from healthd.probes.network import error_kind, explain_os_error, no_answer
 from healthd.probes.tls_errors import explain_tls_error
 
-FAILURES = (aiohttp.ClientError, OSError, RedirectError, TimeoutError, zlib.error, ValueError)
+FAILURES = (aiohttp.ClientError, OSError, RedirectError, zlib.error, ValueError)
 
 _PLAIN: tuple[tuple[type[Exception], str], ...] = (
     (aiohttp.ServerDisconnectedError, "connection closed by the server before any answer"),
@@ -27,37 +27,44 @@ _PLAIN: tuple[tuple[type[Exception], str], ...] = (
 
 def explain(error: Exception, trail: Trail, timings: Timings, timeout: timedelta) -> str:
     """The note for a failed exchange, without secrets."""
-    reason = str(error) if isinstance(error, RedirectError) else _reason(error, trail, timings, timeout)
+    if isinstance(error, TimeoutError) and not error.errno:
+        reason = no_answer(timeout, timings.stage)
+    else:
+        reason = explain_client_error(error, trail.request.url.host or "")[0]
     if trail.hops and not isinstance(error, RedirectError):
         reason += f" (after a redirect to {trail.request.shown})"
     return trail.request.redact(reason)
 
 
-def _reason(error: Exception, trail: Trail, timings: Timings, timeout: timedelta) -> str:
-    host = trail.request.url.host or ""
+def explain_client_error(error: Exception, host: str) -> tuple[str, str]:
+    """What one of FAILURES means, and the stable word for it (refused, dns, tls, network, protocol)."""
     for kind, words in _PLAIN:
         if isinstance(error, kind):
-            return words
+            return words, "protocol"
     if isinstance(error, aiohttp.ClientConnectorError):
         return _not_connected(error, host)
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refused: {error.status} {error.message}"
+        return f"the proxy refused: {error.status} {error.message}", "protocol"
     if isinstance(error, aiohttp.ClientResponseError):
-        return _malformed(error.message)
-    if isinstance(error, TimeoutError) and not error.errno:
-        return no_answer(timeout, timings.stage)
-    return explain_os_error(error, host) if isinstance(error, OSError) else str(error) or type(error).__name__
+        return _malformed(error.message), "protocol"
+    if isinstance(error, OSError):
+        return explain_os_error(error, host), error_kind(error)
+    return str(error) or type(error).__name__, "protocol"
 
 
-def _not_connected(error: aiohttp.ClientConnectorError, host: str) -> str:
+def _not_connected(error: aiohttp.ClientConnectorError, host: str) -> tuple[str, str]:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause: Exception = error.certificate_error
     else:
         cause = error.os_error
     if isinstance(cause, ssl.SSLError):
-        return explain_tls_error(cause, host)
-    words = explain_os_error(cause, host) if isinstance(cause, OSError) else str(cause)
-    return f"the proxy does not answer: {words}" if isinstance(error, aiohttp.ClientProxyConnectionError) else words
+        return explain_tls_error(cause, host), "tls"
+    if not isinstance(cause, OSError):
+        return str(cause), "network"
+    words = explain_os_error(cause, host)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        words = f"the proxy does not answer: {words}"
+    return words, error_kind(cause)
 
 
 def _malformed(message: str) -> str:

@@ -12,6 +12,7 @@ from healthd.probes.base import DOWN, MeasureInfo, Params, ProbeContext
 from healthd.probes.http.measures import MEASURES
 from healthd.probes.http.params import HttpParams
 from healthd.probes.network import patience
+from healthd.probes.scale import base_unit
 
 
 class HttpProbe:
@@ -24,7 +25,7 @@ class HttpProbe:
     def measures_for(self, params: HttpParams) -> Mapping[str, MeasureInfo]:
         """The fixed measures and the extracted ones."""
         extracted = {
-            name: MeasureInfo(extraction.base[0], f"{extraction.path} of the body")
+            name: MeasureInfo(base_unit(extraction.unit) if extraction.unit else None, f"{extraction.path} of the body")
             for name, extraction in params.extract.items()
         }
         headers = {name: MeasureInfo(None, f"the {h} header") for name, h in params.extract_headers.items()}
@@ -36,7 +37,7 @@ class HttpProbe:
         from healthd.probes.http.failures import FAILURES
         from healthd.probes.http.timings import CURRENT, Timings
 
-        session = await exchange.session_for(params, context.resources)
+        session = await exchange.session_for(context.resources, params.tls, params.ip, keepalive=params.keepalive)
         trail, timings = exchange.Trail(params.request), Timings()
         token = CURRENT.set(timings)
         try:
