@@ -49,6 +49,12 @@ RULES = (
         "high",
         "A disk is over 80% full",
     ),
+    Rule(
+        "DiskSpaceFull",
+        "1 - node_filesystem_avail_bytes / node_filesystem_size_bytes > 0.9",
+        "critical",
+        "A disk is over 90% full",
+    ),
 )
 
 

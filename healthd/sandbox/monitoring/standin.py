@@ -33,11 +33,18 @@ class _Alert:
     since: float
     value: float = 0.0
 
+    def state(self, now: float) -> str:
+        return "firing" if now - self.since >= HOLD_SECONDS else "pending"
+
+    def as_sample(self, now: float) -> tuple[str, Labels, float]:
+        """The series that Prometheus keeps of each active alert."""
+        return "ALERTS", {**self.labels, "alertstate": self.state(now)}, 1.0
+
     def as_json(self, now: float) -> dict[str, Any]:
         return {
             "labels": self.labels,
             "annotations": self.annotations,
-            "state": "firing" if now - self.since >= HOLD_SECONDS else "pending",
+            "state": self.state(now),
             "activeAt": datetime.fromtimestamp(self.since, UTC).isoformat().replace("+00:00", "Z"),
             "value": _number(self.value),
         }
@@ -65,6 +72,7 @@ class StandIn:
             "/api/v1/query": self._query,
             "/api/v1/query_range": self._query_range,
             "/api/v1/alerts": self._active_alerts,
+            "/api/v1/rules": self._alert_rules,
             "/-/ready": self._ready,
             "/-/healthy": self._ready,
         }.items():
@@ -114,6 +122,7 @@ class StandIn:
                 alert.value = sample.value
                 active[key] = alert
         self._alerts = active
+        self._samples.add(now, (alert.as_sample(now) for alert in active.values()))
 
     async def _query(self, parameters: dict[str, str]) -> dict[str, Any]:
         at = _moment(parameters.get("time"))
@@ -140,6 +149,13 @@ class StandIn:
     async def _active_alerts(self, _: dict[str, str]) -> dict[str, Any]:
         now = time.time()
         return {"alerts": [alert.as_json(now) for alert in self._alerts.values()]}
+
+    async def _alert_rules(self, _: dict[str, str]) -> dict[str, Any]:
+        rules = [
+            {"name": rule.alert, "query": rule.expr, "duration": HOLD_SECONDS, "type": "alerting", "health": "ok"}
+            for rule in RULES
+        ]
+        return {"groups": [{"name": _JOB, "file": "", "interval": SCRAPE_SECONDS, "rules": rules}]}
 
     async def _ready(self, _: dict[str, str]) -> dict[str, Any]:
         return {}
