@@ -7,12 +7,12 @@ import errno
 import os
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, Literal
 
 from healthd.model.units import format_duration
 from healthd.probes.base import Resources
+from healthd.probes.blocking import BlockingCalls
 
 IpFamily = Literal["any", "ipv4", "ipv6"]
 FAMILIES: dict[IpFamily, socket.AddressFamily] = {
@@ -21,9 +21,11 @@ FAMILIES: dict[IpFamily, socket.AddressFamily] = {
     "ipv6": socket.AF_INET6,
 }
 NAMES_KEPT = 10.0  # seconds an answer of the name server is used again
-_LOOKUP_THREADS = 32
+_LOOKUPS_AT_ONCE = 64
+_LOOKUP_TIMEOUT = 60.0  # seconds; whoever waits gives up sooner
 _NAMES_MAX = 4096
 
+_Name = tuple[str, int, int]  # host, port, family
 Address = tuple[Any, ...]  # (family, type, proto, canonical name, socket address)
 
 
@@ -39,11 +41,12 @@ def no_answer(timeout: timedelta, waiting_for: str) -> str:
 
 
 class Resolver:
-    """Name lookups in threads of their own: a name server that hangs holds up nobody else's threads."""
+    """Name lookups in threads of their own: a name server that hangs holds up neither other probes nor the exit."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="dns")
-        self._asked: dict[tuple[str, int, int], tuple[float, asyncio.Future[list[Address]]]] = {}
+        self._calls = BlockingCalls()
+        self._slots = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+        self._asked: dict[_Name, tuple[float, asyncio.Task[list[Address]]]] = {}
 
     async def lookup(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[Address]:
         """Its addresses, at most ten seconds old; who asks meanwhile shares the answer. Raises socket.gaierror."""
@@ -55,20 +58,29 @@ class Resolver:
             return asked[1].result()
         return await asyncio.shield(asked[1])
 
-    def _ask(self, key: tuple[str, int, int]) -> asyncio.Future[list[Address]]:
+    def _ask(self, key: _Name) -> asyncio.Task[list[Address]]:
         if len(self._asked) > _NAMES_MAX:
             self._asked.clear()
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, *key)
+        answer = asyncio.create_task(self._look_up(key))
         answer.add_done_callback(lambda done: self._forget_failure(key, done))
         return answer
 
-    def _forget_failure(self, key: tuple[str, int, int], answer: asyncio.Future[list[Address]]) -> None:
+    async def _look_up(self, key: _Name) -> list[Address]:
+        async with self._slots:
+            try:
+                return await self._calls.call(f"name {key[0]}", lambda _: _look_up(*key), _LOOKUP_TIMEOUT)
+            except TimeoutError:
+                raise socket.gaierror(socket.EAI_AGAIN, "timed out") from None
+
+    def _forget_failure(self, key: _Name, answer: asyncio.Task[list[Address]]) -> None:
         failed = answer.cancelled() or answer.exception() is not None
         if failed and key in self._asked and self._asked[key][1] is answer:
             del self._asked[key]
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Stop waiting for what has not been answered."""
+        for _, answer in self._asked.values():
+            answer.cancel()
 
 
 def _look_up(host: str, port: int, family: int) -> list[Address]:
