@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select
 
 from healthd.store.backend import Backend
 from healthd.store.base import StoreError
 from healthd.store.schema import HEAD, VERSION_TABLE, metadata
+from healthd.store.schema import version as version_table
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -39,18 +40,13 @@ def stored_version(connection: Connection) -> str | None:
     """None: healthd has never been here."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 a constant
+    return connection.scalar(select(version_table.c.version_num))
 
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection)
-    connection.execute(
-        text(
-            f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
-            f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
-        )
-    )
-    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608 a constant
+    version_table.create(connection)
+    connection.execute(version_table.insert().values(version_num=HEAD))
 
 
 def _upgrade(connection: Connection, version: str) -> None:

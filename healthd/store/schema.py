@@ -13,7 +13,9 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     SmallInteger,
+    String,
     Table,
     Text,
     UniqueConstraint,
@@ -22,6 +24,14 @@ from sqlalchemy import (
 
 HEAD = "0002"  # the newest script in migrations/versions
 VERSION_TABLE = "healthd_schema_version"
+
+# Alembic's own, described here so that a new database needs no Alembic
+version = Table(
+    VERSION_TABLE,
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
+)
 
 metadata = MetaData()
 _Sequence = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only for INTEGER

@@ -99,7 +99,7 @@ class SqliteBackend:
         misplaced = self._misplaced()
         if misplaced:
             return StoreError(misplaced, transient=False)
-        if os.statvfs(path if path.exists() else folder).f_flag & os.ST_RDONLY:
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
             return StoreError(f"{path} is on a volume mounted read-only: remount it or name another place")
         if not os.access(folder, os.W_OK | os.X_OK):
             return StoreError(f"no permission to write in the folder {folder}: {_remedy(folder)}", transient=False)
@@ -109,11 +109,15 @@ class SqliteBackend:
 
     def _misplaced(self) -> str:
         path, folder = self._path, self._path.parent
-        if not folder.exists():
+        try:
+            folder.stat()
+        except PermissionError:
+            return f"no permission to reach the folder {folder}: healthd runs as user {os.geteuid()}"
+        except OSError:
             return f"the folder {folder} of {path.name} does not exist: create it"
         if not folder.is_dir():
             return f"{folder} is not a folder: name another place for {path.name}"
-        if path.is_dir():
+        if os.access(folder, os.X_OK) and path.is_dir():
             return f"{path} is a folder: name a file in it, {path}/healthd.db for example"
         return ""
 

@@ -20,9 +20,10 @@ from healthd.store.base import StoreError
 from healthd.store.statements import Row, Step
 
 GROUP_LIMIT = 500  # works in one transaction
-GROUP_PAUSE = (
-    0.005  # seconds between the starts of two transactions: a busy moment gathers, a quiet one waits for nothing
-)
+# Seconds from the start of one transaction to the next, for every work in the first: the busier it is, the more
+# works share the cost of one. Whoever comes alone waits for nothing.
+PAUSE_PER_WORK = 0.004
+PAUSE_LIMIT = 0.04
 
 
 @dataclass(slots=True, eq=False)
@@ -65,8 +66,9 @@ class Writer:
             settled = self._write(group)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more, what is queued is still written
                 self._loop.call_soon_threadsafe(_settle, settled)
-            if not self._ending:
-                time.sleep(max(0.0, started + GROUP_PAUSE - time.monotonic()))
+            if not self._ending and len(group) < GROUP_LIMIT:
+                pause = min(PAUSE_LIMIT, PAUSE_PER_WORK * len(group))
+                time.sleep(max(0.0, started + pause - time.monotonic()))
         self._disconnect()
 
     def _gather(self) -> list[Work]:

@@ -89,7 +89,7 @@ class PostgresServer:
 
     def remove(self) -> None:
         """Stop and delete everything."""
-        self.stop()
+        self.stop(crash=True)  # nobody will need what a proper shutdown would write
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _reachable(self, binaries: Path | None) -> Path:
