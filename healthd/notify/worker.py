@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -157,37 +158,46 @@ class Worker:
         return seconds if seconds > 0 else min([IN_FLIGHT_POLL, *(until - clock for until in self._held.values())])
 
     async def _deliver(self, message: Message) -> None:
-        channel = self._channel
         try:
-            if channel is not None:
-                await channel.send(message)
+            if (refusal := await self._send(message)) is None:
                 await self._accepted(message)
-        except ChannelError as error:
-            await self._refused(message, error)
-        except Exception as error:
-            log.exception("channel_broken", channel=self._name, incident=message.group)
-            await self._refused(message, ChannelError(f"{type(error).__name__} in the channel's own code"))
+            else:
+                await self._refused(message, refusal)
         finally:
             del self._sends[message.group]
             self._woken.set()
 
+    async def _send(self, message: Message) -> ChannelError | None:
+        """Why the channel did not take the message; None if it did."""
+        assert self._channel is not None
+        try:
+            await self._channel.send(message)
+        except ChannelError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a bug in a channel must not lose its messages
+            # without the values a pretty traceback would show: secrets may be among them
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("channel_broken", channel=self._name, error=type(error).__name__, traceback=where)
+            return ChannelError(f"{type(error).__name__} in the channel's own code")
+        return None
+
     async def _accepted(self, message: Message) -> None:
         now = self._gear.now()
         attempts = self._attempt(message)
+        entry = self._entry(message, now, "told", f"{message.event}: told {self._name}")
+        await self._record(lambda: self._gear.store.delivered(message.id, now, entry))
         self._attempts.pop(message.id, None)
+        if attempts > 1:
+            self._reasons.clear()
         self._gear.observe(self._name, "accepted")
         log.info(
             "notification_accepted",
             channel=self._name,
-            event=message.event,
+            kind=message.event,
             incident=message.group,
             attempts=attempts,
             seconds=round((now - message.created_at).total_seconds(), 3),
         )
-        if attempts > 1:
-            self._reasons.clear()
-        entry = self._entry(message, now, "told", f"{message.event}: told {self._name}")
-        await self._record(lambda: self._gear.store.delivered(message.id, now, entry))
 
     async def _refused(self, message: Message, error: ChannelError) -> None:
         now, clock = self._gear.now(), asyncio.get_running_loop().time()
@@ -222,7 +232,7 @@ class Worker:
             log.warning(
                 "notification_refused",
                 channel=self._name,
-                event=message.event,
+                told=message.event,
                 incident=message.group,
                 reason=error.reason,
                 retry_in=format_duration(pause.total_seconds()),
@@ -230,19 +240,19 @@ class Worker:
 
     async def _give_up(self, message: Message, reason: str) -> None:
         now = self._gear.now()
+        entry = self._entry(message, now, "note", f"{message.event}: gave up telling {self._name}: {reason}")
+        await self._record(lambda: self._gear.store.gave_up(message.id, now, entry))
         self._attempts.pop(message.id, None)
         self._gear.observe(self._name, "gave_up")
         log.error(
             "notification_given_up",
             channel=self._name,
-            event=message.event,
+            kind=message.event,
             incident=message.group,
             message=message.id,
             age=format_duration((now - message.created_at).total_seconds()),
             reason=reason,
         )
-        entry = self._entry(message, now, "note", f"{message.event}: gave up telling {self._name}: {reason}")
-        await self._record(lambda: self._gear.store.gave_up(message.id, now, entry))
 
     def _entry(self, message: Message, at: datetime, kind: str, text: str) -> TimelineEntry | None:
         """A line on the incident's timeline; a test message belongs to no incident."""
