@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from healthd.sandbox.child import SandboxError
+from healthd.sandbox.state import DEFAULT_FOLDER
 
 _folder = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".sandbox"),
+    default=DEFAULT_FOLDER,
     show_default=True,
     help="Where the sandbox keeps its state and logs.",
 )

@@ -77,7 +77,7 @@ _FAULTS = (
         lambda p: p.cache.stall(0.04), lambda p: p.cache.release(),
     ),
     Fault(
-        "redis-memory-full", "fills Redis to 95% of maxmemory", ("redis-memory", "prometheus-alerts"), "10 s",
+        "redis-memory-full", "fills Redis to 95% of maxmemory", ("redis-memory",), "10 s",
         lambda p: p.cache.fill(0.95), lambda p: p.cache.drain(),
     ),
     Fault(
@@ -97,7 +97,7 @@ _FAULTS = (
         _behave(delay=1.2), _behave(delay=0.0),
     ),
     Fault(
-        "app-errors", "answers 8% of the API's requests with 500", ("error-rate-5xx", "prometheus-alerts"), "10 s",
+        "app-errors", "answers 8% of the API's requests with 500", ("error-rate-5xx",), "10 s",
         _behave(error_share=0.08), _behave(error_share=0.0),
     ),
     Fault(
@@ -105,7 +105,7 @@ _FAULTS = (
         _fill_queue, _empty_queue,
     ),
     Fault(
-        "sync-drift", "delays sync broadcasts by 600 ms", ("sync-drift", "prometheus-alerts"), "20 s",
+        "sync-drift", "delays sync broadcasts by 600 ms", ("sync-drift",), "20 s",
         _behave(broadcast_delay=0.6), _behave(broadcast_delay=0.0),
     ),
     Fault(
@@ -121,7 +121,7 @@ _FAULTS = (
         lambda p: p.storage.stop(), lambda p: p.storage.start(_today()),
     ),
     Fault(
-        "disk-full", "fills node-1's disk to 96%", ("disk-usage", "prometheus-alerts"), "10 s",
+        "disk-full", "fills node-1's disk to 96%", ("disk-usage",), "10 s",
         _use("disk", 0.96), _use("disk", 0.6),
     ),
     Fault(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import secrets
 from collections import deque
@@ -110,8 +111,7 @@ class Inbox:
             Webhook(self.webhook_secret).verify(text, {name.lower(): value for name, value in request.headers.items()})
         except (WebhookVerificationError, ValueError) as error:
             refused = f"signature: {error}"
-        summary = str((body or {}).get("type") or (body or {}).get("event") or "")
-        self._keep("webhook", summary, body, refused)
+        self._keep("webhook", _webhook_summary(body), body, refused)
         return web.Response(status=401, text=refused) if refused else web.Response(status=204)
 
     async def _json(self, _: web.Request) -> web.Response:
@@ -131,7 +131,17 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def _slack_summary(body: Mapping[str, Any] | None) -> str:
-    return str((body or {}).get("text") or "(blocks only)")
+    """Its text; Slack's three entities as the characters they stand for."""
+    return html.unescape(str((body or {}).get("text") or "(blocks only)"))
+
+
+def _webhook_summary(body: Mapping[str, Any] | None) -> str:
+    match body:
+        case {"type": kind, "data": {"incident": {"title": title}}}:
+            return f"{kind}: {title}"
+        case {"type": kind}:
+            return str(kind)
+    return "(no type)"
 
 
 def _pagerduty_summary(body: Mapping[str, Any] | None) -> str:

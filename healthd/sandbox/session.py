@@ -21,7 +21,7 @@ from healthd.sandbox.control import Control
 from healthd.sandbox.inbox import Received
 from healthd.sandbox.production import Production
 from healthd.sandbox.remote import running
-from healthd.sandbox.state import write_private
+from healthd.sandbox.state import DEFAULT_FOLDER, write_private
 
 Say = Callable[[str], None]
 DEFAULT_PORT = 9780
@@ -174,11 +174,12 @@ def _welcome(plan: Plan, production: Production, environment: Mapping[str, str],
             "Then run `healthd run`, and in another terminal:",
         ]
     program = _program()
+    where = "" if plan.folder == DEFAULT_FOLDER else f" --folder {quote(str(plan.folder))}"
     lines += [
-        f"  {program} sandbox break redis-down   # an incident opens, and is told to the inbox",
-        f"  {program} sandbox mend redis-down    # and is resolved",
-        f"  {program} sandbox list               # everything else that can be broken",
-        f"  . {env_file} && {program} list        # healthd's other commands, against this sandbox",
+        f"  {program} sandbox break redis-down{where}    an incident opens, and is told to the inbox",
+        f"  {program} sandbox mend redis-down{where}     and is resolved",
+        f"  {program} sandbox list                       everything else that can be broken",
+        f"  . {env_file} && {program} list               healthd's other commands, on this sandbox",
         "",
         "Ctrl-C stops everything. What the inbox receives:",
     ]

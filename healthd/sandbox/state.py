@@ -9,6 +9,7 @@ from pathlib import Path
 
 from healthd.sandbox.child import SandboxError
 
+DEFAULT_FOLDER = Path(".sandbox")
 _FILE = "state.json"
 
 
