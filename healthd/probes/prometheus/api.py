@@ -98,7 +98,7 @@ def _as_it_is(url: str) -> Any:
 def _read(server: ApiParams, status: int, content: bytes, cut: bool) -> Any:
     if cut:
         size = format_value(len(content), Unit.BYTES)
-        raise ProbeError(f"the answer is longer than {size}: ask for less, or aggregate", kind="protocol")
+        raise ProbeError(f"the answer is longer than {size}: ask for less, or aggregate", kind="limit")
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):

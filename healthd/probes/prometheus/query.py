@@ -86,7 +86,7 @@ class PrometheusProbe:
             words = str(error) if isinstance(error, ResultError) else "the answer is not one of Prometheus"
             raise ProbeError(f"{params.url}: {words}", kind="protocol") from None
         if len(found) > _SERIES_MAX:
-            raise ProbeError(f"the query gives {len(found)} series, more than {_SERIES_MAX}: aggregate", kind="config")
+            raise ProbeError(f"the query gives {len(found)} series, more than {_SERIES_MAX}: aggregate", kind="limit")
         usable = [series for series in found if series.values]
         measurements = _measure(params, usable)
         measurements.append(Measurement("series_count", float(len(usable)), Unit.COUNT))

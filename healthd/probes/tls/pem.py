@@ -20,7 +20,7 @@ def matching(pattern: str) -> list[Path]:
     """The files of a path or glob, sorted. Raises ProbeError when there are too many to be meant."""
     found = sorted(Path(name) for name in glob.iglob(pattern, recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute patterns
     if len(found) > _FILES_MAX:
-        raise ProbeError(f"{pattern} matches {len(found)} files, more than {_FILES_MAX}", kind="config")
+        raise ProbeError(f"{pattern} matches {len(found)} files, more than {_FILES_MAX}", kind="limit")
     return found
 
 
