@@ -44,7 +44,7 @@ class CheckReader:
     def __init__(self, frame: Frame, context: Context) -> None:
         self._frame = frame
         self._context = context
-        self._rows = Rows(context.values)
+        self._rows = Rows(context)
 
     def read(self, node: MappingNode) -> Check | None:
         """One check; None, with the problems noted, when it cannot be made."""
@@ -125,9 +125,7 @@ class CheckReader:
             row = self._row(written, node, index, subject)
             if row is None:
                 continue
-            threshold, problems, doubts = self._rows.threshold(row, measures, subject)
-            self._context.problems += problems
-            self._context.warnings += [doubt for doubt in doubts if doubt not in self._context.warnings]
+            threshold = self._rows.threshold(row, measures, subject)
             if threshold is not None and made.setdefault(threshold.key, threshold) is not threshold:
                 message = f"{subject}: two threshold rows are called {threshold.key!r}"
                 self._context.problem(node, message, "give one of them a name of its own", ("thresholds", index))

@@ -61,12 +61,13 @@ class Context:
     def problem(self, node: Node, message: str, hint: str = "", at: tuple[str | int, ...] = ()) -> None:
         """Note a problem at the node, or where `at` leads from it."""
         spot = locate(node, at)
-        self.problems.append(Problem(spot.node.file, spot.line, message, hint))
+        mask = self.values.mask
+        self.problems.append(Problem(spot.node.file, spot.line, mask(node, message), mask(node, hint)))
 
     def warn(self, node: Node, message: str, at: tuple[str | int, ...] = ()) -> None:
         """Note something odd that is no mistake."""
         spot = locate(node, at)
-        self.warnings.append(f"{spot.node.file}:{spot.line}: {message}")
+        self.warnings.append(f"{spot.node.file}:{spot.line}: {self.values.mask(node, message)}")
 
     def dangling(
         self, node: Node, message: str, name: str, known: AbstractMapping[str, Any], at: tuple[str | int, ...] = ()

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 from healthd.catalogue.nodes import Mapping, Node, Spot, describe, locate
-from healthd.catalogue.problems import Problem, RefusedError, did_you_mean
+from healthd.catalogue.problems import Problem, RefusedError, did_you_mean, nearest
 from healthd.catalogue.values import Values
 from healthd.model.redact import Redactor
 
@@ -36,7 +36,9 @@ def explain(
     error: ValidationError, node: Node, model: type[BaseModel], subject: str, values: Values
 ) -> Iterator[Problem]:
     """The problems behind a failed validation of `node` as `model`. `subject` begins each message ("check disk")."""
-    found = [(locate(node, details["loc"]), details) for details in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    meant = _meant(errors, model)
+    found = [(locate(node, e["loc"]), e) for e in errors if e["type"] != "missing" or e["loc"] not in meant]
     for _, group in groupby(found, key=lambda pair: (pair[0].line, pair[0].path)):
         pairs = list(group)
         spot = pairs[0][0]
@@ -52,6 +54,13 @@ def explain(
                 hidden = secret or values.is_substituted(spot.node)
                 message, hint = _describe(details, spot, model, hidden)
                 yield Problem(spot.node.file, spot.line, f"{subject}: {message}", hint)
+
+
+def _meant(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> set[tuple[str | int, ...]]:
+    """What the unknown keys were probably meant to be: those are not missing as well."""
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    near = [(loc, nearest(str(loc[-1]), keys_at(model, loc[:-1]))) for loc in unknown]
+    return {(*loc[:-1], name) for loc, name in near if name is not None}
 
 
 def _kind_problem(spot: Spot, expected: Sequence[str], subject: str, secret: bool) -> Problem:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
 
 from healthd.catalogue.problems import RefusedError, did_you_mean
 from healthd.model.conditions import Condition, parse_condition
@@ -25,6 +27,19 @@ CONDITION_SCHEMA: dict[str, Any] = {
 }
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NAME_SCHEMA = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoWritten:
+    """A shorter form people may write too, for the JSON Schema; a validator turns it into the full one."""
+
+    form: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [dict(self.form), handler(core)]}
+
+    def __hash__(self) -> int:
+        return id(self)
 
 
 def slug(text: str) -> str:

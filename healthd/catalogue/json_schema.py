@@ -41,14 +41,18 @@ def schema(probes: Mapping[str, ProbeKind], channels: Mapping[str, type[BaseMode
 def _choice(shape: dict[str, Any], members: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """One schema per type: what every member has, the type as a constant, and the type's own parameters."""
     common = {name: part for name, part in shape["properties"].items() if name != "type"}
-    return {
+    about = shape["properties"]["type"]["description"]
+    choice = {
         "title": shape["title"],
         "description": shape.get("description", ""),
         "type": "object",
         "required": ["type"],
-        "properties": {"type": {"enum": sorted(members), "description": shape["properties"]["type"]["description"]}},
-        "oneOf": [_member(type_, common, members[type_]) for type_ in sorted(members)],
+        "properties": {"type": {"type": "string", "description": about}},
     }
+    if members:
+        choice["properties"]["type"]["enum"] = sorted(members)
+        choice["oneOf"] = [_member(type_, common, members[type_]) for type_ in sorted(members)]
+    return choice
 
 
 def _member(type_: str, common: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:

@@ -50,11 +50,16 @@ def blaming(key: str) -> Iterator[None]:
 def did_you_mean(word: str, known: Iterable[str], what: str = "known") -> str:
     """A hint: the nearest of `known`, or a few of them when nothing is near, or nothing."""
     names = list(dict.fromkeys(known))
-    folded = {name.casefold(): name for name in reversed(names)}
-    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {folded[near[0]]!r}?"
+    if (near := nearest(word, names)) is not None:
+        return f"did you mean {near!r}?"
     return f"{what}: {listing(names)}" if names else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was probably meant to be."""
+    folded = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
 
 
 def listing(names: Sequence[str], most: int = 12) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from healthd.catalogue.consistency import row_doubts, row_problems
-from healthd.catalogue.nodes import Node, locate
-from healthd.catalogue.problems import Problem, RefusedError, did_you_mean
+from healthd.catalogue.context import Context
+from healthd.catalogue.nodes import Node
+from healthd.catalogue.problems import RefusedError, did_you_mean
 from healthd.catalogue.shapes import RowShape
-from healthd.catalogue.values import Values
 from healthd.model.catalogue import Threshold
 from healthd.model.outcomes import Level
 from healthd.model.units import Unit
@@ -58,54 +58,40 @@ class Measures:
 class Rows:
     """Turns rows into thresholds; a table's row that many checks share is judged once per measure and unit."""
 
-    def __init__(self, values: Values) -> None:
-        self._values = values
-        self._made: dict[
-            tuple[Node, str, str, Unit | None], tuple[Threshold, tuple[Problem, ...], tuple[str, ...]]
-        ] = {}
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._made: dict[tuple[Node, str, str, Unit | None], Threshold] = {}
 
-    def threshold(
-        self, row: Row, measures: Measures, subject: str
-    ) -> tuple[Threshold | None, list[Problem], list[str]]:
-        """The threshold for a check with these measures, the problems and the doubts. `subject` names the check."""
+    def threshold(self, row: Row, measures: Measures, subject: str) -> Threshold | None:
+        """The threshold for a check with these measures; mistakes and doubts are noted. `subject` names the check."""
         try:
             measure = measures.choose(row)
         except RefusedError as refusal:
-            spot = locate(row.node, ("measure",))
             who = f"{subject}: {_title(row)}" if not row.name else f"{_title(row)} (used by {subject})"
-            return None, [Problem(spot.node.file, spot.line, f"{who}: {refusal}", refusal.hint)], []
+            self._context.problem(row.node, f"{who}: {refusal}", refusal.hint, ("measure",))
+            return None
         unit = measures.units.get(measure)
         key = (row.node, row.name, measure, unit)
         if key not in self._made:
-            self._made[key] = self._make(row, measure, unit, _title(row) if row.name else f"{subject}: {_title(row)}")
-        threshold, problems, doubts = self._made[key]
-        return threshold, list(problems), list(doubts)
+            self._judge(row, measure, unit, _title(row) if row.name else f"{subject}: {_title(row)}")
+            self._made[key] = _threshold(row, measure, unit or row.shape.unit or _written_unit(row.shape))
+        return self._made[key]
 
-    def _make(
-        self, row: Row, measure: str, unit: Unit | None, who: str
-    ) -> tuple[Threshold, tuple[Problem, ...], tuple[str, ...]]:
-        shape, problems = row.shape, []
+    def _judge(self, row: Row, measure: str, unit: Unit | None, who: str) -> None:
+        """Note what makes no sense for the measure."""
+        shape, context = row.shape, self._context
         if shape.unit is not None and unit is not None and shape.unit != unit:
-            spot = locate(row.node, ("unit",))
-            problems.append(
-                Problem(
-                    spot.node.file,
-                    spot.line,
-                    f"{who}: {measure!r} is in {unit}, not in {shape.unit}",
-                    "leave 'unit' out",
-                )
-            )
+            message = f"{who}: {measure!r} is in {unit}, not in {shape.unit}"
+            context.problem(row.node, message, "leave 'unit' out", ("unit",))
         unit = unit or shape.unit
         for key, refusal in row_problems(shape, unit):
-            spot = locate(row.node, (key,))
-            message, hint = f"{key}: {refusal}", refusal.hint
-            if self._values.is_substituted(row.node):
-                message, hint = f"{key}: does not fit the measure {measure!r} or the row's other conditions", ""
-            problems.append(Problem(spot.node.file, spot.line, f"{who}: {message}", hint))
-        doubts = (
-            () if problems else tuple(f"{row.node.file}:{row.node.line}: {who}: {d}" for d in row_doubts(shape, unit))
-        )
-        return _threshold(row, measure, unit or _written_unit(shape)), tuple(problems), doubts
+            if context.values.is_substituted(row.node):
+                message = f"{who}: {key}: does not fit the measure {measure!r} or the row's other conditions"
+                context.problem(row.node, message, at=(key,))
+            else:
+                context.problem(row.node, f"{who}: {key}: {refusal}", refusal.hint, (key,))
+        for doubt in row_doubts(shape, unit):
+            context.warn(row.node, f"{who}: {doubt}")
 
 
 def _threshold(row: Row, measure: str, unit: Unit | None) -> Threshold:

@@ -14,6 +14,7 @@ LISTED = ("checks", "routes")
 MERGED = ("system", "defaults")
 FREE = "runbook"
 SECTIONS = (*MERGED, *NAMED, *LISTED, FREE)
+_DEEP = "defaults.probe"  # parameters per probe type are merged one by one
 SHARED_SECTIONS = ("channels", "routes")
 
 
@@ -109,9 +110,9 @@ def _merge(target: Mapping, section: str, body: Mapping, problems: list[Problem]
         first, known = target.key(key.text), target.get(key.text)
         if first is None:
             target.pairs.append((key, value))
-        elif (section, key.text) == ("defaults", "probe") and isinstance(known, Mapping) and isinstance(value, Mapping):
+        elif f"{section}.{key.text}".startswith(_DEEP) and isinstance(known, Mapping) and isinstance(value, Mapping):
             merged = Mapping(known.file, known.line, list(known.pairs))
-            _merge(merged, "defaults.probe", value, problems)
+            _merge(merged, f"{section}.{key.text}", value, problems)
             target.pairs = [(k, merged if k is first else v) for k, v in target.pairs]
         else:
             problems.append(duplicate(f"{section}: {key.text!r}", key, first))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from healthd.catalogue.fields import (
+    AlsoWritten,
     BaseUnit,
     ConditionText,
     Duration,
@@ -213,12 +214,6 @@ class ProbeShape(Shape):
     """a probe type"""
 
 
-_SWITCH = {"anyOf": [{"type": "boolean"}, {"$ref": "#/$defs/FlappingShape"}]}
-_POLICY = {
-    "anyOf": [{"enum": ["warning", "critical", "unknown", "ignore"]}, {"$ref": "#/$defs/UnknownShape"}],
-}
-
-
 class CommonShape(Shape):
     """What `defaults` may say for every check."""
 
@@ -231,8 +226,8 @@ class CommonShape(Shape):
     grace: Duration | None = None
     """how late a run may be before the check is overdue"""
     retry: RetryShape | None = None
-    unknown: Annotated[UnknownShape | None, WithJsonSchema(_POLICY)] = None
-    flapping: Annotated[FlappingShape | None, WithJsonSchema(_SWITCH)] = None
+    unknown: Annotated[UnknownShape | None, AlsoWritten({"enum": ["warning", "critical", "unknown", "ignore"]})] = None
+    flapping: Annotated[FlappingShape | None, AlsoWritten({"type": "boolean"})] = None
     labels: dict[str, Label] = Field(default_factory=dict)
     """free labels, for routes"""
 
@@ -302,11 +297,8 @@ class StepShape(Shape):
         return self
 
 
-Steps = Annotated[
-    tuple[StepShape, ...],
-    BeforeValidator(one_or_many),
-    WithJsonSchema({"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/StepShape"}]}}),
-]
+StepOrText = Annotated[StepShape, AlsoWritten({"type": "string"})]
+Steps = Annotated[tuple[StepOrText, ...], BeforeValidator(one_or_many), AlsoWritten({"type": ["string", "object"]})]
 
 
 class PlaybookShape(Shape):
@@ -369,14 +361,26 @@ class RouteShape(Shape):
 class CatalogueShape(BaseModel):
     """One file of a healthd catalogue. Keys that begin with `x-` are ignored: a place for anchors."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"patternProperties": {"^x-": {}}})
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"patternProperties": {"^x-": {}}}
+    )
     system: SystemShape | None = None
+    """the system this folder describes"""
     defaults: DefaultsShape | None = None
-    severities: dict[str, SeverityShape] | None = None
+    """what holds for every check that says nothing else"""
+    severities: dict[str, SeverityShape | None] | None = None
+    """the severity scale, worst first"""
     cadences: dict[str, CadenceShape] | None = None
+    """named calendar rules"""
     checks: list[CheckShape] | None = None
+    """what is looked at"""
     thresholds: dict[str, RowShape] | None = None
+    """the threshold table"""
     playbooks: dict[str, PlaybookShape] | None = None
+    """what to do about failures"""
     channels: dict[str, ChannelShape] | None = None
+    """where people are told"""
     routes: list[RouteShape] | None = None
+    """who is told of what"""
     runbook: Any = None
+    """index of the documented items, free in form"""

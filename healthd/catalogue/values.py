@@ -21,6 +21,7 @@ _WORDS: dict[str, Any] = {
     "-.inf": float("-inf"),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
+_SHORTEST_MASKED = 4
 _BEGINS_NUMBER = frozenset("0123456789+-.")
 
 
@@ -63,6 +64,15 @@ class Values:
     def is_unresolved(self, node: Node) -> bool:
         """Whether a variable below is missing: what else is wrong with the value follows from that."""
         return any(scalar in self._unresolved for scalar in scalars(node))
+
+    def mask(self, node: Node, message: str) -> str:
+        """The message with values from the environment shown as they are written: as `${NAME}`."""
+        found = [(s, value) for s in scalars(node) if (value := self._substituted.get(s)) and value != s.text]
+        for scalar, value in sorted(found, key=lambda pair: -len(pair[1])):
+            message = message.replace(repr(value), repr(scalar.text))
+            if len(value) >= _SHORTEST_MASKED:  # shorter ones would be found in unrelated words
+                message = message.replace(value, scalar.text)
+        return message
 
     def is_emptied(self, node: Node) -> bool:
         """Whether the scalar consists of variables which are all empty."""
