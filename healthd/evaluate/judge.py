@@ -31,8 +31,8 @@ def judge(
     level = worst(*(v.level for v in verdicts))
     if level is Level.OK:
         return level, "", tuple(verdicts)
-    reasons = [describe(v, note) for v in verdicts if v.level is level]
-    return level, "; ".join(dict.fromkeys(reasons)), tuple(verdicts)
+    reason = "; ".join(dict.fromkeys(describe(v, note) for v in verdicts if v.level is level))
+    return level, reason if note in reason else f"{reason}: {note}", tuple(verdicts)
 
 
 def judge_row(row: Threshold, values: Sequence[Measurement]) -> Verdict:
@@ -59,7 +59,7 @@ def describe(verdict: Verdict, note: str = "") -> str:
     if verdict.measure == "up" and note:
         return note
     if verdict.value is None:
-        return f"{verdict.measure} {verdict.note or 'not measured'}" + (f": {note}" if note else "")
+        return f"{verdict.measure} {verdict.note or 'not measured'}"
     name = f"{verdict.measure} of {verdict.series}" if verdict.series else verdict.measure
     text = f"{name} {format_value(verdict.value, verdict.unit)}"
     if verdict.limit:

@@ -50,12 +50,12 @@ def _daemon(checks: int, url: str, interval: str, **settings: str) -> Iterator[t
 
 
 @contextmanager
-def _nginx() -> Iterator[str]:
+def _nginx() -> Iterator[NginxServer]:
     folder = Path(tempfile.mkdtemp(prefix="healthd-nginx-"))
     server = NginxServer(folder)
     server.start()
     try:
-        yield server.url
+        yield server
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,9 +68,9 @@ def _cpu(pid: int) -> float:
 
 def cpu() -> list[Row]:
     """CPU per complete check at 500 checks/s, against blackbox_exporter's CPU for the bare probe of the same URL."""
-    with _nginx() as url:
-        reference = _blackbox(url)
-        with _daemon(500, url, "1s") as (daemon, _):
+    with _nginx() as server:
+        reference = _blackbox(server.url)
+        with _daemon(500, server.url, "1s") as (daemon, _):
             assert daemon.process is not None
             time.sleep(3)
             runs, used, began = _runs(daemon), _cpu(daemon.process.pid), time.monotonic()
@@ -118,7 +118,7 @@ def _blackbox(url: str, probes: int = 4000) -> float:
 
 def many() -> list[Row]:
     """10,000 checks every 30 s for a minute: missed runs, lag, memory; and what a scrape does to the lag."""
-    with _nginx() as url, _daemon(10_000, url, "30s") as (daemon, ready):
+    with _nginx() as server, _daemon(10_000, server.url, "30s") as (daemon, ready):
         assert daemon.process is not None
         time.sleep(5)
         before = _lag(daemon)
@@ -161,26 +161,23 @@ def _quantile(before: dict[float, float], after: dict[float, float], quantile: f
 
 def ready() -> list[Row]:
     """From `healthd run` to /readyz with 500 checks; the median of five."""
-    with _nginx() as url:
+    with _nginx() as server:
         times = []
         for _ in range(5):
-            with _daemon(500, url, "60s") as (_, took):
+            with _daemon(500, server.url, "60s") as (_, took):
                 times.append(took)
     return [Row("ready with 500 checks", f"{sorted(times)[2]:.2f} s", "median of 5", "", "< 2 s")]
 
 
 def notify() -> list[Row]:
     """From a server's death to the notification accepted, beyond the check's interval."""
-    folder = Path(tempfile.mkdtemp(prefix="healthd-nginx-"))
     receiver = Receiver().start()
     channel = {"webhook_url": receiver.url, "webhook_secret": "whsec_" + "c2VjcmV0" * 4}
     worst = 0.0
     try:
         for _ in range(3):
-            server = NginxServer(folder)
-            server.start()
-            with _daemon(1, server.url, "1s", **channel) as (d, _):
-                d.until(lambda d=d: d.metric("healthd_check_status", check="c0") == 0, 10, "seen in order")
+            with _nginx() as server, _daemon(1, server.url, "1s", **channel) as (daemon, _):
+                daemon.until(lambda d=daemon: d.metric("healthd_check_status", check="c0") == 0, 10, "seen in order")
                 seen = len(receiver.requests)
                 died = time.monotonic()
                 server.stop()
@@ -188,11 +185,11 @@ def notify() -> list[Row]:
                 worst = max(worst, time.monotonic() - died - 1.0)
     finally:
         receiver.stop()
-        shutil.rmtree(folder, ignore_errors=True)
     return [Row("death to notification, beyond interval and for:", f"{worst:.2f} s", "worst of 3", "", "< 1 s")]
 
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"cpu": cpu, "many": many, "ready": ready, "notify": notify}
 
 if __name__ == "__main__":
-    print_rows([row for name in sys.argv[1:] or BENCHMARKS for row in BENCHMARKS[name]()])
+    for name in sys.argv[1:] or BENCHMARKS:
+        print_rows(BENCHMARKS[name]())

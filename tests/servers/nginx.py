@@ -89,6 +89,8 @@ class NginxServer:
         return self
 
     def _write_certificates(self) -> None:
+        if self.ca_file.exists():  # started again
+            return
         authority = trustme.CA()
         certificate = authority.issue_cert("localhost", "127.0.0.1")
         authority.cert_pem.write_to_path(self.ca_file)
