@@ -130,8 +130,10 @@ class Worker:
         room = self._gear.policy.parallel - len(self._sends)
         if room <= 0:
             return FAR.total_seconds()  # a send that ends wakes
-        for message in (await self._ready())[:room]:
-            self._sends[message.group] = asyncio.create_task(self._deliver(message))
+        ready = await self._ready()
+        if self._channel is not None:  # unplugged meanwhile
+            for message in ready[:room]:
+                self._sends[message.group] = asyncio.create_task(self._deliver(message, self._channel))
         return await self._until_next(clock())
 
     async def _ready(self) -> list[Message]:
@@ -157,9 +159,9 @@ class Worker:
             self._regardless = True
         return seconds if seconds > 0 else min([IN_FLIGHT_POLL, *(until - clock for until in self._held.values())])
 
-    async def _deliver(self, message: Message) -> None:
+    async def _deliver(self, message: Message, channel: Channel) -> None:
         try:
-            if (refusal := await self._send(message)) is None:
+            if (refusal := await self._send(message, channel)) is None:
                 await self._accepted(message)
             else:
                 await self._refused(message, refusal)
@@ -167,11 +169,10 @@ class Worker:
             del self._sends[message.group]
             self._woken.set()
 
-    async def _send(self, message: Message) -> ChannelError | None:
+    async def _send(self, message: Message, channel: Channel) -> ChannelError | None:
         """Why the channel did not take the message; None if it did."""
-        assert self._channel is not None
         try:
-            await self._channel.send(message)
+            await channel.send(message)
         except ChannelError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a bug in a channel must not lose its messages
