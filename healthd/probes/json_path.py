@@ -13,26 +13,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import Enum
+from typing import Any
 
 
 class JsonPathError(ValueError):
     """A path that cannot be read."""
 
 
-class _Every:
-    def __repr__(self) -> str:
-        return "*"
+class _Special(Enum):
+    EVERY = "*"
+    LENGTH = "length()"
 
 
-class _Length:
-    def __repr__(self) -> str:
-        return "length()"
-
-
-_EVERY: Final = _Every()
-_LENGTH: Final = _Length()
-_Step = str | int | _Every | _Length
+_Step = str | int | _Special
 
 _TOKEN = re.compile(
     r"""\.(?P<length>length\(\)) | \.(?P<star>\*) | \.(?P<name>[^.\[\]()'"*\s]+)
@@ -83,7 +77,7 @@ def parse_json_path(text: str) -> JsonPath:
                 f"{text!r} is not a JSON path: cannot read {rest[position:]!r};"
                 " expected .name, ['name'], [0], [*] or .length()"
             )
-        if steps and steps[-1] is _LENGTH:
+        if steps and steps[-1] is _Special.LENGTH:
             raise JsonPathError(f"{text!r} is not a JSON path: length() must be its last part")
         steps.append(_step(token))
         position = token.end()
@@ -92,9 +86,9 @@ def parse_json_path(text: str) -> JsonPath:
 
 def _step(token: re.Match[str]) -> _Step:
     if token["length"]:
-        return _LENGTH
+        return _Special.LENGTH
     if token["star"] or token["every"]:
-        return _EVERY
+        return _Special.EVERY
     if token["index"]:
         return int(token["index"])
     if token["quoted"]:
@@ -104,10 +98,10 @@ def _step(token: re.Match[str]) -> _Step:
 
 def _follow(match: Match, step: _Step) -> Iterator[Match]:
     value = match.value
-    if step is _LENGTH:
+    if step is _Special.LENGTH:
         if isinstance(value, list | dict | str):
             yield Match(len(value), match.keys, match.element)
-    elif step is _EVERY:
+    elif step is _Special.EVERY:
         pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, item in pairs:
             yield Match(item, (*match.keys, str(key)), item)

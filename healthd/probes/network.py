@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from healthd.model.units import format_duration
-from healthd.probes.base import Resources
+from healthd.probes.base import ProbeError, Resources
 from healthd.probes.blocking import BlockingCalls
 
 IpFamily = Literal["any", "ipv4", "ipv6"]
@@ -131,12 +131,24 @@ _WORDS = {
     errno.EHOSTDOWN: "host down",
     errno.ETIMEDOUT: "no answer to the connection attempt",
     errno.EADDRNOTAVAIL: "no usable address",
-    errno.EMFILE: "this process has too many open files",
+}
+
+
+_OURS = {
+    errno.EMFILE: "healthd has too many open files: raise its limit",
+    errno.ENFILE: "this machine has too many open files",
+    errno.ENOBUFS: "this machine is out of network buffers",
+    errno.ENOMEM: "this machine is out of memory",
 }
 
 
 def explain_os_error(error: OSError, host: str) -> str:
-    """In words a person understands: connection refused, no such host, ..."""
+    """In words a person understands: connection refused, no such host, ...
+
+    Raises ProbeError (kind limit) when it was this side that ran out of something: that says nothing about `host`.
+    """
+    if error.errno in _OURS:
+        raise ProbeError(_OURS[error.errno], kind="limit")
     if isinstance(error, socket.gaierror):
         return _explain_lookup(error, host)
     if error.errno in _WORDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -129,6 +130,24 @@ async def test_ipv6_literal(nginx: NginxServer, look: Looker) -> None:
             assert values(await look(url=f"http://[::1]:{nginx.port}/"))["up"] == 0
             return
     assert values(await look(url=f"http://[::1]:{nginx.port}/"))["up"] == 1
+
+
+async def test_through_a_proxy(look: Looker) -> None:
+    record: list[bytes] = []
+    async with odd.serving(odd.answers(b"ok", record=record)) as proxy:
+        address = f"http://user:proxy-pass@127.0.0.1:{proxy.port}"
+        seen = await look(url="http://behind.invalid/x", proxy=address)
+    assert values(seen)["up"] == 1
+    assert record[0].startswith(b"GET http://behind.invalid/x HTTP/1.1")
+    assert b"Proxy-Authorization: Basic " in record[0]
+    away = await look(url="http://behind.invalid/", proxy=f"http://127.0.0.1:{free_port()}")
+    assert away.note == "the proxy does not answer: connection refused"
+
+
+async def test_a_plain_word_is_expected_as_it_is(look: Looker) -> None:
+    async with odd.serving(odd.answers(b'{"state":"in progress","version":"1.2.3"}')) as server:
+        seen = await look(url=server.url, expect_json={"state": "in progress", "version": "1.2.3"})
+    assert seen.note == ""
 
 
 # -- redirects
@@ -322,6 +341,18 @@ async def test_cancelling_leaves_nothing_behind(look: Looker) -> None:
         with pytest.raises(asyncio.CancelledError):
             await run
         await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_running_out_of_files_says_nothing_about_the_server(nginx: NginxServer, look: Looker) -> None:
+    await look(url=nginx.url)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(ProbeError, match="too many open files") as failure:
+            await look(url=nginx.url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert failure.value.kind == "limit"
 
 
 # -- bodies without measure

@@ -61,7 +61,7 @@ def _expectation(value: Any) -> Condition:
     try:
         return parse_condition(text)
     except ConditionError:
-        if re.match(r"\s*([<>=!≤≥≠]|(not\s+)?in\b|between\b|outside\b)", text):
+        if re.match(r"\s*([<>=!≤≥≠]|(not\s+)?in\s*[\[({]|(between|outside)\s+\S+\s+(and|to)\b)", text):
             raise
     return parse_condition(f"= {text}")
 
