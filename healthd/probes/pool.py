@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Driver", "Lease", "Pool"]
+__all__ = ["BusyError", "Driver", "Lease", "Pool"]
 
 C = TypeVar("C")
 T = TypeVar("T")
 
-CONNECTIONS = 2  # at most, per server address: a monitor must not eat what it watches
+# Connections per server address, at most: a monitor must not eat what it watches. Looks that connect anew have
+# slots of their own, so that slow queries of other checks do not make a server look down.
+SHARED = 2
+FRESH = 2
 IDLE = timedelta(seconds=90)  # an unused connection is given back to the server after this long
+
+
+class BusyError(Exception):
+    """No connection came free in time: other checks of ours hold them. Says nothing about the server."""
 
 
 class Driver(Protocol[C]):
@@ -46,12 +53,11 @@ class Lease(Generic[C]):
 
 
 class Pool(Generic[C]):
-    """Connections to one server for all checks that name it. Raises TimeoutError when a look takes too long."""
+    """Connections to one server for all checks that name it."""
 
-    def __init__(self, driver: Driver[C], *, limit: int = CONNECTIONS, idle: timedelta = IDLE) -> None:
-        self._driver, self._limit, self._keep = driver, limit, idle.total_seconds()
-        self._slots = asyncio.Semaphore(limit)
-        self._in_use = 0
+    def __init__(self, driver: Driver[C], *, idle: timedelta = IDLE) -> None:
+        self._driver, self._keep = driver, idle.total_seconds()
+        self._shared, self._fresh = asyncio.Semaphore(SHARED), asyncio.Semaphore(FRESH)
         self._idle: list[tuple[C, asyncio.TimerHandle]] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -59,21 +65,26 @@ class Pool(Generic[C]):
     async def run(
         self, work: Callable[[Lease[C]], Coroutine[Any, Any, T]], seconds: float, *, fresh: bool = False
     ) -> T:
-        """The result of `work` on a connection, within `seconds`; `fresh` always connects anew.
+        """The result of `work` on a connection, within `seconds`. Raises BusyError or TimeoutError.
 
-        A connection that has seen an error, a time-out or a cancellation is closed, never used again.
+        `fresh` connects anew and closes at the end. A shared connection that has seen an error, a time-out or a
+        cancellation is closed too, never used again.
         """
         deadline = asyncio.get_running_loop().time() + seconds
-        async with asyncio.timeout_at(deadline):
-            await self._slots.acquire()
-        self._in_use += 1
+        slots = self._fresh if fresh else self._shared
+        try:
+            async with asyncio.timeout_at(deadline):
+                await slots.acquire()
+        except TimeoutError:
+            raise BusyError(
+                f"the {FRESH if fresh else SHARED} connections for such checks are in use by others"
+            ) from None
         try:
             lease = await self._lease(deadline, fresh)
             result = await self._guarded(lease.connection, lambda: self._complete(lease, work), deadline)
-            await self._park(lease.connection)
+            await self._release(lease.connection, keep=not fresh)
         finally:
-            self._in_use -= 1
-            self._slots.release()
+            slots.release()
         return result
 
     async def close(self) -> None:
@@ -90,8 +101,6 @@ class Pool(Generic[C]):
     async def _lease(self, deadline: float, fresh: bool) -> Lease[C]:
         if not fresh and self._idle and (connection := await self._revive(deadline)) is not None:
             return Lease(connection, None)
-        if self._idle and len(self._idle) + self._in_use > self._limit:
-            await self._driver.close(self._take())
         started = time.perf_counter()
         async with asyncio.timeout_at(deadline):
             connection = await self._driver.open()
@@ -144,8 +153,8 @@ class Pool(Generic[C]):
         timer.cancel()
         return connection
 
-    async def _park(self, connection: C) -> None:
-        if self._closed or self._keep <= 0:
+    async def _release(self, connection: C, *, keep: bool) -> None:
+        if self._closed or not keep:
             await self._driver.close(connection)
             return
         timer = asyncio.get_running_loop().call_later(self._keep, self._expire, connection)

@@ -14,7 +14,7 @@ __all__ = ["UNREACHABLE", "explain_login", "explain_query"]
 
 # Kinds that mean: nobody could use this server now. Others are about our own account, address or query.
 UNREACHABLE = frozenset(
-    {"refused", "dns", "network", "timeout", "closed", "protocol", "starting", "exhausted", "rejected"}
+    ("refused", "dns", "network", "timeout", "closed", "protocol", "tls", "starting", "exhausted", "rejected")
 )
 
 # A failed login carries no SQLSTATE, only text: the first pattern found decides.
@@ -24,11 +24,10 @@ _LOGIN: tuple[tuple[str, str], ...] = (
     (r"in recovery mode|recovery state has not been", "starting"),
     (r"authentication failed|no pg_hba\.conf entry|pg_hba\.conf rejects|not permitted to log in", "auth"),
     (r'(role|database|user) "[^"]*" does not exist|no such (database|user)|permission denied', "auth"),
-    (
-        r"no password supplied|password.*(expired|required)|certificate|not support SSL|SSL (connection )?is required",
-        "auth",
-    ),
-    (r"requires? (SSL|encryption)|SSL required|channel binding|authentication method", "auth"),
+    (r"(root )?certificate file|private key file|invalid sslmode|weak sslmode", "config"),
+    (r"certificate verify failed|certificate for .* does not match|certificate has expired", "tls"),
+    (r"no password supplied|password.*(expired|required)|certificate|not support SSL|SSL .*required", "auth"),
+    (r"requires? (SSL|encryption)|channel binding|authentication method", "auth"),
     (r"Connection refused|No such file or directory|Is the server running", "refused"),
     (r"timeout expired|timed out", "timeout"),
     (r"failed to resolve|could not translate host name", "dns"),
@@ -41,6 +40,7 @@ _WORDS = {
     "timeout": "no answer to the connection attempt",
     "closed": "the server closed the connection",
     "protocol": "what answers there is not PostgreSQL",
+    "tls": "TLS: the certificate is not acceptable",
 }
 _PREFIX = re.compile(r"^(?:connection failed: )?(?:connection to server .*? failed: )?(?:[A-Z]+:\s+)?", re.DOTALL)
 
@@ -51,7 +51,7 @@ def explain_login(error: psycopg.Error, label: str) -> ProbeError:
     kind = next((kind for pattern, kind in _LOGIN if re.search(pattern, text, re.IGNORECASE)), "rejected")
     detail = _PREFIX.sub("", text).split("\n", 1)[0].strip()
     if kind in _WORDS:
-        detail = _WORDS[kind] + (f" ({detail})" if kind == "protocol" else "")
+        detail = _WORDS[kind] + (f" ({detail})" if kind in ("protocol", "tls") else "")
     return ProbeError(f"{detail} ({label})", kind)
 
 

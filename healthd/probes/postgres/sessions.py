@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from healthd.probes.base import ProbeContext, ProbeError
 from healthd.probes.network import Resolver, error_kind, explain_os_error, no_answer, patience, shared_resolver
-from healthd.probes.pool import Lease, Pool
+from healthd.probes.pool import BusyError, Lease, Pool
 from healthd.probes.postgres.dsn import Target, parse_dsn
 from healthd.probes.postgres.errors import explain_login, explain_query
 
@@ -127,6 +127,8 @@ async def look(
         return await pool.run(work, patience(context.timeout), fresh=fresh)
     except TimeoutError:
         raise ProbeError(no_answer(context.timeout, _label(url)), "timeout") from None
+    except BusyError as error:
+        raise ProbeError(f"{error} ({_label(url)})", "busy") from None
     except psycopg.Error as error:
         raise explain_query(error, _label(url)) from None
 

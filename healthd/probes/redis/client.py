@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from healthd.probes.base import ProbeContext, ProbeError
 from healthd.probes.network import Resolver, no_answer, patience, shared_resolver
-from healthd.probes.pool import Lease, Pool
+from healthd.probes.pool import BusyError, Lease, Pool
 from healthd.probes.redis.address import Address, parse_url
 from healthd.probes.redis.errors import explain
 
@@ -125,7 +125,7 @@ async def look(
 
     async def make() -> Pool[AbstractConnection]:
         resolver = await shared_resolver(context.resources)
-        return Pool(_Connections(parse_url(url.get_secret_value()), resolver))
+        return Pool(_Connections(_address(url), resolver))
 
     async def ask(lease: Lease[AbstractConnection]) -> T:
         return await work(Asker(lease.connection, lease.connect_time))
@@ -134,7 +134,12 @@ async def look(
     try:
         return await pool.run(ask, patience(context.timeout), fresh=fresh)
     except TimeoutError:
-        label = parse_url(url.get_secret_value()).label
-        raise ProbeError(no_answer(context.timeout, f"Redis {label}"), "timeout") from None
+        raise ProbeError(no_answer(context.timeout, f"Redis {_address(url).label}"), "timeout") from None
+    except BusyError as error:
+        raise ProbeError(f"{error} (Redis {_address(url).label})", "busy") from None
     except (RedisError, OSError) as error:
-        raise explain(error, parse_url(url.get_secret_value())) from None
+        raise explain(error, _address(url)) from None
+
+
+def _address(url: SecretStr) -> Address:
+    return parse_url(url.get_secret_value())

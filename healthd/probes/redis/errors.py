@@ -17,26 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["UNREACHABLE", "explain"]
 
 # Kinds that mean: nobody could use this server now. Others are about our own account, address or key.
-UNREACHABLE = frozenset(
-    {
-        "refused",
-        "dns",
-        "network",
-        "timeout",
-        "closed",
-        "protocol",
-        "exhausted",
-        "loading",
-        "masterdown",
-        "busy",
-        "misconf",
-    }
-)
+UNREACHABLE = frozenset({"refused", "dns", "network", "timeout", "closed", "protocol", "tls"}) | {
+    *("exhausted", "loading", "masterdown", "script", "misconf"),
+}
 
 # By the first word of an error reply that the client library leaves as it is.
 _REPLIES = {
     "MISCONF": ("misconf", "cannot write its data to disk and refuses writes"),
-    "BUSY": ("busy", "is busy with a script and answers nobody"),
+    "BUSY": ("script", "is busy with a script and answers nobody"),
     "DENIED": ("auth", "is in protected mode and refuses this machine"),
     "NOREPLICAS": ("misconf", "has too few replicas and refuses writes"),
     "WRONGTYPE": ("config", "holds another type under this key"),
@@ -66,7 +54,7 @@ def explain(error: RedisError | OSError, address: Address) -> ProbeError:
 def _explain(error: RedisError | OSError, address: Address) -> tuple[str, str]:
     cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
     if isinstance(cause, ssl.SSLError):
-        return "auth", explain_tls_error(cause, address.host)
+        return "tls", explain_tls_error(cause, address.host)
     if isinstance(cause, OSError):
         return error_kind(cause), explain_os_error(cause, address.host)
     return _explain_reply(error, address)

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from healthd.model.outcomes import ProbeError
+from healthd.probes.postgres import PostgresProbe
 from tests.component.looking import Looker, values
 from tests.component.postgres.firewall import Firewall
 from tests.component.postgres.watching import open_sockets, paused, sessions, until
@@ -100,6 +101,20 @@ async def test_many_checks_share_two_connections(postgres: PostgresServer, query
     assert len({measured["pid"] for measured in seen}) <= 2
     again = values(await query(url=url, query="SELECT pg_backend_pid() AS pid"))
     assert again["pid"] in {measured["pid"] for measured in seen}
+
+
+async def test_slow_queries_of_other_checks_do_not_make_the_server_look_down(
+    own: PostgresServer, query: Looker
+) -> None:
+    server = Looker(PostgresProbe(), query.resources)
+    slow = [asyncio.create_task(query(url=own.url(), query="SELECT 1 AS one FROM pg_sleep(1)")) for _ in range(2)]
+    await until(lambda: len(sessions(own.url())) == 2)
+    assert values(await server(url=own.url()))["up"] == 1
+    query.timeout = timedelta(seconds=0.2)
+    with pytest.raises(ProbeError, match="in use by others") as caught:
+        await query(url=own.url(), query="SELECT 1 AS one")
+    assert caught.value.kind == "busy"
+    assert [values(seen)["one"] for seen in await asyncio.gather(*slow)] == [1, 1]
 
 
 async def test_a_connection_the_firewall_forgot(postgres: PostgresServer, query: Looker) -> None:

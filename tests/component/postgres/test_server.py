@@ -185,9 +185,12 @@ async def test_tls(server: Looker) -> None:
         _give_certificate(tls)
         tls.start()
         assert values(await server(url=tls.url() + "?sslmode=require"))["up"] == 1
-        with pytest.raises(ProbeError, match="certificate") as caught:
-            await server(url=tls.url() + "?sslmode=verify-full&sslrootcert=system")
-        assert caught.value.kind == "auth"
+        seen = await server(url=tls.url() + "?sslmode=verify-full&sslrootcert=system")
+        assert values(seen) == {"up": 0}
+        assert "TLS: the certificate is not acceptable" in seen.note
+        with pytest.raises(ProbeError, match="/no/such/ca") as caught:
+            await server(url=tls.url() + "?sslmode=verify-full&sslrootcert=/no/such/ca.pem")
+        assert caught.value.kind == "config"
     finally:
         tls.remove()
 
