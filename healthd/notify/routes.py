@@ -31,7 +31,7 @@ def match(
     chosen: dict[str, None] = {}
     for route in routes:
         if _applies(route, system=system, severity=severity, check_id=check_id, level=level, labels=labels):
-            chosen |= dict.fromkeys(name for glob in route.channels for name in known if _glob(glob, name))
+            chosen |= dict.fromkeys(name for name in route.channels if name in known)
             if not route.continue_:
                 break
     return tuple(chosen)

@@ -82,8 +82,3 @@ def test_each_channel_hears_once_in_the_order_of_the_routes() -> None:
 
 def test_channels_that_are_not_configured_are_left_out() -> None:
     assert told(Route(("slack", "gone"))) == ("slack",)
-
-
-def test_channel_globs() -> None:
-    assert told(Route(("team-*",))) == ("team-db",)
-    assert told(Route(("*",))) == KNOWN
