@@ -27,12 +27,13 @@ def check_fingerprint(
     flapping: Flapping,
 ) -> str:
     """Changes when what the check looks at, how it judges or when it runs changes; notes do not matter."""
-    rows = [
-        (t.measure, t.name, t.target, t.acceptable, t.warning, t.critical, t.for_, t.recover_for, t.unit, t.missing)
-        for t in thresholds
-    ]
+    rows = [(t.measure, t.name, *map(str, _limits(t)), t.for_, t.recover_for, t.unit, t.missing) for t in thresholds]
     runs = [(rule.zone.key, rule.every, rule.crons) for rule in rules]
-    return digest((probe.type, probe.params, rows, runs, unknown, flapping))
+    return digest((probe.type, probe.params, repr((rows, runs, unknown, flapping))))
+
+
+def _limits(threshold: Threshold) -> tuple[Condition | None, ...]:
+    return threshold.target, threshold.acceptable, threshold.warning, threshold.critical
 
 
 def digest(value: Any) -> str:
