@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ NAMES_KEPT = 10.0  # seconds an answer of the name server is used again
 _LOOKUPS_AT_ONCE = 64
 _LOOKUP_TIMEOUT = 60.0  # seconds; whoever waits gives up sooner
 _NAMES_MAX = 4096
+_NEXT_ADDRESS_AFTER = 1.0  # seconds
 
 _Name = tuple[str, int, int]  # host, port, family
 Address = tuple[Any, ...]  # (family, type, proto, canonical name, socket address)
@@ -35,9 +37,16 @@ def patience(timeout: timedelta) -> float:
     return seconds - min(0.25, seconds * 0.05)
 
 
-def no_answer(timeout: timedelta, waiting_for: str) -> str:
+def no_answer(timeout: timedelta, doing: str) -> str:
     """The note of a probe whose time ran out."""
-    return f"no answer within {format_duration(timeout.total_seconds())} ({waiting_for})"
+    return f"no answer within {format_duration(timeout.total_seconds())} ({doing})"
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a look is doing just now: for the note when its time runs out."""
+
+    doing: str = "looking up the name"
 
 
 class Resolver:
@@ -100,14 +109,16 @@ async def shared_resolver(resources: Resources) -> Resolver:
 
 
 async def connect(addresses: list[Address]) -> socket.socket:
-    """A connected socket: each address in turn. Raises the first OSError when none answers."""
-    first: OSError | None = None
+    """A connected socket: each address in turn, none but the last for long. Raises the last one's OSError."""
+    failure: OSError | None = None
     for family, kind, proto, _, address in addresses:
+        longest = None if address == addresses[-1][4] else _NEXT_ADDRESS_AFTER
         try:
-            return await _connect_one(family, kind, proto, address)
+            async with asyncio.timeout(longest):
+                return await _connect_one(family, kind, proto, address)
         except OSError as error:
-            first = first or error
-    raise first or OSError(errno.EADDRNOTAVAIL, "no address")
+            failure = error
+    raise failure or OSError(errno.EADDRNOTAVAIL, "no address")
 
 
 async def _connect_one(family: int, kind: int, proto: int, address: Any) -> socket.socket:

@@ -17,7 +17,7 @@ from healthd.model.outcomes import Evidence, Measurement, Observation
 from healthd.model.redact import Redactor
 from healthd.model.units import Unit
 from healthd.probes.base import DOWN, MeasureInfo, Params, ProbeContext
-from healthd.probes.network import FAMILIES, IpFamily, patience, shared_resolver
+from healthd.probes.network import FAMILIES, IpFamily, Stage, patience, shared_resolver
 from healthd.probes.patterns import regular_expression
 from healthd.probes.tls_errors import explain_failure
 from healthd.probes.tls_options import TlsOptions, tls_context
@@ -52,7 +52,7 @@ class TcpParams(Params):
 class _Talk:
     """What has been measured and heard so far: a failure keeps it."""
 
-    stage: str = "name lookup"
+    stage: Stage = field(default_factory=Stage)
     heard: bytes = b""
     measurements: list[Measurement] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class TcpProbe:
             async with asyncio.timeout(patience(context.timeout)):
                 note = await _converse(params, context, talk)
         except OSError as error:
-            note = explain_failure(error, params.host, context.timeout, f"waiting for {talk.stage}")
+            note = explain_failure(error, params.host, context.timeout, talk.stage.doing)
         return _observation(params, talk, note)
 
 
@@ -95,18 +95,18 @@ async def _converse(params: TcpParams, context: ProbeContext, talk: _Talk) -> st
     trust = await tls_context(params.tls, context.resources) if params.tls is not None else None
     began = perf_counter()
     addresses = await resolver.lookup(params.host, params.port, FAMILIES[params.ip])
-    talk.stage = "the connection"
+    talk.stage.doing = "connecting"
     looked_up = perf_counter()
     async with opened_at(addresses, _HEARD_MAX) as (reader, writer):
         talk.add("dns_time", looked_up - began)
         talk.add("latency", perf_counter() - looked_up)
         if trust is not None:
-            talk.stage = "the TLS handshake"
+            talk.stage.doing = "TLS handshake"
             began = perf_counter()
             peer = await secure(writer, trust, _expected_name(params))
             talk.add("tls_time", perf_counter() - began)
             _look_at_certificate(peer, talk, context)
-        talk.stage = "the expected answer"
+        talk.stage.doing = "waiting for the expected answer"
         return await _listen(params, reader, writer, talk)
 
 

@@ -33,12 +33,12 @@ _REASONS = {
 }
 
 
-def explain_failure(error: OSError, host: str, timeout: timedelta, waiting_for: str) -> str:
+def explain_failure(error: OSError, host: str, timeout: timedelta, doing: str) -> str:
     """The note for a connection that failed, be it in the name lookup, TCP, TLS, or for want of time."""
     if isinstance(error, ssl.SSLError):
         return explain_tls_error(error, host)
     if isinstance(error, TimeoutError) and not error.errno:
-        return no_answer(timeout, waiting_for)
+        return no_answer(timeout, doing)
     return explain_os_error(error, host)
 
 

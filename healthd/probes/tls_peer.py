@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from healthd.probes.base import Resources
-from healthd.probes.network import FAMILIES, Address, IpFamily, connect, shared_resolver
+from healthd.probes.network import FAMILIES, Address, IpFamily, Stage, connect, shared_resolver
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -30,10 +30,15 @@ async def opened_at(addresses: list[Address], limit: int = 65536) -> AsyncIterat
 
 
 @asynccontextmanager
-async def opened(host: str, port: int, resources: Resources, *, family: IpFamily = "any") -> AsyncIterator[Streams]:
+async def opened(
+    host: str, port: int, resources: Resources, *, family: IpFamily = "any", stage: Stage | None = None
+) -> AsyncIterator[Streams]:
     """The same by name. Raises OSError (socket.gaierror for the lookup)."""
+    stage = stage or Stage()
     resolver = await shared_resolver(resources)
-    async with opened_at(await resolver.lookup(host, port, FAMILIES[family])) as streams:
+    addresses = await resolver.lookup(host, port, FAMILIES[family])
+    stage.doing = "connecting"
+    async with opened_at(addresses) as streams:
         yield streams
 
 

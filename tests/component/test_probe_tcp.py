@@ -98,7 +98,7 @@ async def test_silence_after_connecting_is_up_unless_words_are_expected(look: Lo
         quiet = await look(host="127.0.0.1", port=server.port)
         handshake = await look(host="127.0.0.1", port=server.port, tls=True)
     assert values(quiet)["up"] == 1
-    assert handshake.note == "no answer within 300ms (waiting for the TLS handshake)"
+    assert handshake.note == "no answer within 300ms (TLS handshake)"
 
 
 async def test_own_mistakes(look: Looker, tmp_path: Path) -> None:

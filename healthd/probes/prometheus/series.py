@@ -34,7 +34,7 @@ def read_result(data: Any) -> list[Series]:
             return [_series(item["metric"], [_sample(item)]) for item in result]
         if kind == "matrix":
             return [_series(item["metric"], item.get("values", [])) for item in result]
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
         raise ResultError("the answer is not one of Prometheus' query results") from None
     raise ResultError(f"the query gives a {kind}: expected numbers")
 

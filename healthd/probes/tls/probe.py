@@ -13,7 +13,7 @@ from healthd.model.outcomes import Evidence, Level, Measurement, Observation, Pr
 from healthd.model.units import Unit
 from healthd.probes.base import DOWN, MeasureInfo, Params, ProbeContext
 from healthd.probes.blocking import blocking_calls
-from healthd.probes.network import patience
+from healthd.probes.network import Stage, patience
 from healthd.probes.tls.params import TlsParams
 
 if TYPE_CHECKING:
@@ -62,12 +62,13 @@ async def _remote(params: TlsParams, context: ProbeContext) -> Observation:
     from healthd.probes.tls_errors import explain_failure
 
     assert params.host is not None
+    stage = Stage()
     try:
         async with asyncio.timeout(patience(context.timeout)):
-            peer = await look_at(params, context.resources)
+            peer = await look_at(params, context.resources, stage)
         chain = [load(der) for der in peer.chain]
     except OSError as error:
-        return _down(explain_failure(error, params.host, context.timeout, "waiting for the TLS handshake"))
+        return _down(explain_failure(error, params.host, context.timeout, stage.doing))
     except StartTlsError as error:
         return _down(str(error))
     except ValueError:
