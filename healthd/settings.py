@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         SecretStr("sqlite:///healthd.db"), description="sqlite:///path or postgresql://user:password@host/db"
     )
     token: SecretStr | None = Field(None, description="bearer token for whatever changes state")
+    read_open: bool = Field(True, description="pages and API may be read without the token; false: only with it")
     public_url: str = Field("", description="address of the page as people reach it, for links in messages")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -85,14 +86,14 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
     for name in Settings.model_fields:
         variable = PREFIX + name.upper()
         given, file = env.get(variable), env.get(variable + "_FILE")
-        if given is not None and file:
+        if given and file:
             problems.append(f"{variable} and {variable}_FILE are both set: keep one")
         elif file:
             try:
                 values[name] = Path(file).read_text().strip()
             except OSError as error:
                 problems.append(f"{variable}_FILE: cannot read {file}: {error.strerror}")
-        elif given is not None and given != "":
+        elif given:
             values[name] = given
     known = {PREFIX + n.upper() for n in Settings.model_fields}
     problems += [_unknown(v, known) for v in env if v.startswith(PREFIX) and _is_unknown(v, known)]

@@ -1,0 +1,309 @@
+"""What goes wrong around a daemon, and what it does then: a clear message, nothing lost, up again when it can be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from healthd.model.outcomes import CheckState
+from healthd.store import SqlStore
+from healthd.store.base import Commit
+from tests.e2e.conftest import NewDaemon
+from tests.e2e.daemon import Daemon
+from tests.servers.postgres import PostgresServer
+
+LOAD = """\
+system: {name: shop}
+severities: {SEV1: {}}
+defaults: {severity: SEV1}
+checks:
+  - {name: load, title: Load, every: 1s, probe: {type: load}, thresholds: {measure: load1, warning: "> 1000"}}
+"""
+
+
+def run(daemon: Daemon, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a daemon that is expected to refuse to."""
+    env = daemon.environment() | settings
+    return subprocess.run(
+        [sys.executable, "-m", "healthd", "run"], env=env, cwd=daemon.folder, capture_output=True, text=True,
+        timeout=30, check=False,
+    )  # fmt: skip
+
+
+def outcomes(daemon: Daemon, check_id: str = "shop/load") -> float:
+    return daemon.metric("healthd_check_runs_total", check=check_id.partition("/")[2], status="ok") or 0
+
+
+# -- refused at the door -----------------------------------------------------------------------------------------------
+
+
+def test_a_bad_catalogue_at_start_names_every_mistake(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD.replace("every: 1s", "every: 1 parsec").replace("load1", "lod1"))
+    refused = run(daemon)
+    assert refused.returncode == 3
+    assert "system.yaml:5" in refused.stderr
+    assert "load1" in refused.stderr  # the nearest right measure
+    assert "parsec" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"HEALTHD_PROT": "1"}, ["HEALTHD_PROT", "HEALTHD_PORT"]),
+        ({"HEALTHD_PORT": "http"}, ["HEALTHD_PORT"]),
+        ({"HEALTHD_TOKEN_FILE": "/nowhere", "HEALTHD_TOKEN": ""}, ["HEALTHD_TOKEN_FILE", "/nowhere"]),
+        ({"HEALTHD_DATABASE_URL": "mysql://x/y"}, ["HEALTHD_DATABASE_URL", "postgresql://"]),
+        ({"HEALTHD_CHECKS": "/no/such/folder"}, ["/no/such/folder", "HEALTHD_CHECKS"]),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(
+    new_daemon: NewDaemon, settings: dict[str, str], words: list[str]
+) -> None:
+    refused = run(new_daemon(LOAD), **settings)
+    assert refused.returncode == 3
+    assert all(word in refused.stderr for word in words), refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_port_in_use_is_said_so(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD)
+    with socket.create_server(("127.0.0.1", daemon.port)):
+        refused = run(daemon)
+    assert refused.returncode == 3
+    assert str(daemon.port) in refused.stderr
+    assert "in use" in refused.stderr
+
+
+# -- stopped in the middle ---------------------------------------------------------------------------------------------
+
+
+async def test_sigterm_records_what_runs_and_ends_within_its_grace(new_daemon: NewDaemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never answers
+        port = silent.getsockname()[1]
+        daemon = new_daemon(
+            LOAD + f"  - {{name: hangs, title: Hangs, every: 1s, timeout: 60s, probe: {{type: http, url:"
+            f" 'http://127.0.0.1:{port}/'}}, thresholds: {{measure: latency, warning: '> 1s'}}}}\n",
+            shutdown_grace="5s",
+        ).start()  # fmt: skip
+        daemon.until(lambda: outcomes(daemon) >= 1, what="running")
+        silent.accept()
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 6
+    store = SqlStore(f"sqlite:///{daemon.folder / 'healthd.db'}")
+    await store.open()
+    try:
+        cut = (await store.outcomes("shop/hangs"))[0]
+        assert (cut.error_kind, "stopped" in cut.reason) == ("stopped", True)
+        state = (await store.states()).get("shop/hangs")
+        assert state is None or state.unknown_count == 0  # it says nothing of the check
+    finally:
+        await store.close()
+
+
+async def test_a_calendar_run_missed_while_down_is_caught_up_once_and_marked_late(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(
+        "system: {name: shop}\nseverities: {SEV1: {}}\ncadences: {hourly: {cron: '0 * * * *', grace: 2h}}\nchecks:\n"
+        "  - {name: load, title: Load, cadence: hourly, probe: {type: load}, severity: SEV1,"
+        " thresholds: {measure: load1, warning: '> 1000'}}\n"
+    )
+    daemon.start()
+    daemon.kill()
+    path = f"sqlite:///{daemon.folder / 'healthd.db'}"
+    store = SqlStore(path)
+    await store.open()
+    (mark,) = await store.marks()
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    await store.commit(Commit(marks={mark: hour - timedelta(hours=5)}))
+    await store.close()
+    daemon.start()
+    daemon.until(lambda: outcomes(daemon) == 1, what="caught up")
+    assert daemon.metric("healthd_schedule_missed_total", system="shop") == 4
+    assert daemon.metric("healthd_schedule_caught_up_total", system="shop") == 1
+    daemon.kill()
+    daemon.start()  # and once only
+    store = SqlStore(path)
+    await store.open()
+    try:
+        (seen,) = await store.outcomes("shop/load")
+        assert (seen.late, seen.trigger, seen.due, seen.cadence) == (True, "catch-up", hour, "hourly")
+    finally:
+        await store.close()
+
+
+# -- the store ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    """A volume of 3 MB that can be filled or made read-only."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.fail("needs root to mount a small volume", pytrace=False)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "healthd-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+async def test_a_full_disk_is_said_so_and_nothing_is_lost(new_daemon: NewDaemon, small_volume: Path) -> None:
+    daemon = new_daemon(LOAD, database_url=f"sqlite:///{small_volume}/healthd.db").start()
+    daemon.until(lambda: outcomes(daemon) >= 1, what="running")
+    filler = small_volume / "filler"
+    _fill(filler)
+    try:
+        why = daemon.until(lambda: daemon.http.get("/readyz").json()["reasons"], 20, "not ready")
+        assert "full" in why[0]
+        assert "healthd.db" in why[0]
+        ran = outcomes(daemon)
+        daemon.until(lambda: outcomes(daemon) > ran, what="still running checks and exposing them")
+        assert (daemon.metric("healthd_store_unsaved_outcomes") or 0) > 0
+    finally:
+        filler.unlink()
+    daemon.until(daemon.ready, 20, "ready again")
+    assert daemon.metric("healthd_store_unsaved_outcomes") == 0
+    assert daemon.metric("healthd_store_lost_outcomes_total") == 0
+    total = outcomes(daemon)
+    daemon.stop()
+    store = SqlStore(f"sqlite:///{small_volume}/healthd.db")
+    await store.open()
+    try:
+        assert len(await store.outcomes("shop/load", limit=10_000)) >= total
+    finally:
+        await store.close()
+
+
+def _fill(path: Path) -> None:
+    """Write until nothing fits any more."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(handle, b"0" * 4096)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def test_a_read_only_volume_is_said_so(new_daemon: NewDaemon, small_volume: Path) -> None:
+    daemon = new_daemon(LOAD, database_url=f"sqlite:///{small_volume}/healthd.db")
+    daemon.start()
+    daemon.stop()
+    subprocess.run(["mount", "-o", "remount,ro", small_volume], check=True)
+    daemon.launch()
+    why = daemon.until(lambda: _reasons(daemon), 20, "not ready")
+    assert "read-only" in why
+    subprocess.run(["mount", "-o", "remount,rw", small_volume], check=True)
+    daemon.until(daemon.ready, 20, "ready without a restart")
+
+
+def _reasons(daemon: Daemon) -> str:
+    """Why it is not ready, from whoever says it: the daemon, or its last words."""
+    try:
+        answer = daemon.http.get("/readyz")
+    except Exception:
+        return ""
+    return " ".join(answer.json()["reasons"]) if answer.status_code == 503 else ""
+
+
+def test_postgresql_going_away_and_coming_back(new_daemon: NewDaemon, postgres: PostgresServer) -> None:
+    daemon = new_daemon(LOAD, database_url=postgres.create_database()).start()
+    daemon.until(lambda: outcomes(daemon) >= 1, what="running")
+    postgres.stop()
+    try:
+        daemon.until(lambda: not daemon.ready(), 20, "not ready")
+        ran = outcomes(daemon)
+        daemon.until(lambda: outcomes(daemon) > ran, what="still running")
+    finally:
+        postgres.start()
+    daemon.until(daemon.ready, 30, "ready again")
+    assert daemon.metric("healthd_store_lost_outcomes_total") == 0
+    assert daemon.stop() == 0
+
+
+def test_a_store_that_is_away_at_start_is_waited_for(new_daemon: NewDaemon, postgres: PostgresServer) -> None:
+    url = postgres.create_database()
+    postgres.stop()
+    try:
+        daemon = new_daemon(LOAD, database_url=url).launch()
+        why = daemon.until(lambda: _reasons(daemon), 20, "not ready")
+        assert "refused" in why
+        assert postgres.password not in daemon.log.read_text() + why
+        assert daemon.http.get("/healthz").status_code == 200
+    finally:
+        postgres.start()
+    daemon.until(daemon.ready, 30, "ready")
+
+
+def test_a_wrong_database_password_is_said_without_the_password(
+    new_daemon: NewDaemon, postgres: PostgresServer
+) -> None:
+    url = postgres.create_database().replace(postgres.password, "not-the-password")
+    daemon = new_daemon(LOAD, database_url=url).launch()
+    daemon.until(lambda: "password" in daemon.log.read_text(), what="said")
+    assert "not-the-password" not in daemon.log.read_text()
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def test_secrets_appear_nowhere(new_daemon: NewDaemon, postgres: PostgresServer) -> None:
+    secrets = {"DB": "s3cr3t-database", "HTTP": "s3cr3t-bearer", "CHANNEL": "s3cr3t-channel"}
+    catalogue = f"""\
+system: {{name: shop}}
+severities: {{SEV1: {{}}}}
+defaults: {{severity: SEV1}}
+checks:
+  - name: db
+    title: Database
+    every: 1s
+    probe: {{type: postgres, url: "${{DB_URL}}"}}
+    unknown: {{after: 1, level: critical}}
+    thresholds: {{measure: latency, warning: "> 1s"}}
+  - name: api
+    title: API
+    every: 1s
+    probe: {{type: http, url: "http://user:${{HTTP_TOKEN}}@127.0.0.1:{postgres.port}/?token=${{HTTP_TOKEN}}"}}
+    thresholds: {{measure: latency, warning: "> 1s"}}
+"""
+    daemon = new_daemon(
+        catalogue,
+        ENV_DB_URL=f"postgresql://healthd:{secrets['DB']}@127.0.0.1:{postgres.port}/postgres",
+        ENV_HTTP_TOKEN=secrets["HTTP"],
+        slack_webhook_url=f"http://127.0.0.1:1/services/{secrets['CHANNEL']}",
+        log_level="debug",
+    ).start()
+    daemon.until(lambda: daemon.metric("healthd_check_firing", check="db") == 1, what="db fires")
+    daemon.until(lambda: daemon.metric("healthd_check_firing", check="api") == 1, what="api fires")
+    daemon.until(lambda: daemon.metric("healthd_notifications_total", outcome="retried"), what="refused")
+    seen = daemon.metrics() + daemon.http.get("/").text
+    daemon.signal(signal.SIGHUP)
+    daemon.until(lambda: daemon.events("reloaded"), what="reloaded")
+    daemon.stop()
+    seen += daemon.log.read_text()
+    stored = b"".join(p.read_bytes() for p in daemon.folder.glob("healthd.db*"))
+    for secret in secrets.values():
+        assert secret not in seen
+        assert secret.encode() not in stored
+
+
+async def test_a_state_of_a_removed_check_does_not_come_back(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD)
+    store = SqlStore(f"sqlite:///{daemon.folder / 'healthd.db'}")
+    await store.open()
+    await store.commit(Commit(states=(CheckState("shop/gone"),)))
+    await store.close()
+    daemon.start()
+    assert daemon.metric("healthd_check_status", check="gone") is None
