@@ -20,6 +20,7 @@ from healthd.notify.queue import Queue
 
 FAR = timedelta(days=36500)
 PAGE = 100  # messages looked at in one go when none is left out for not being due
+MAX_REASONS = 10  # logged of one outage: answers may hold a request number, new every time
 IN_FLIGHT_POLL = 1.0  # seconds between looks while what is due is being sent or held back
 
 log = structlog.get_logger("healthd.notify")
@@ -60,6 +61,7 @@ class Worker:
         self._retire()
         self._channel, self._max_age = channel, max_age
         self._held.clear()
+        self._reasons.clear()
         self._paused_until, self._regardless = 0.0, True
         self._woken.set()
 
@@ -131,7 +133,7 @@ class Worker:
         if room <= 0:
             return FAR.total_seconds()  # a send that ends wakes
         ready = await self._ready()
-        if self._channel is not None:  # unplugged meanwhile
+        if self._channel is not None and not self._stopping:  # both may have changed meanwhile
             for message in ready[:room]:
                 self._sends[message.group] = asyncio.create_task(self._deliver(message, self._channel))
         return await self._until_next(clock())
@@ -209,7 +211,7 @@ class Worker:
             return
         policy, rng = self._gear.policy, self._gear.rng
         if error.retry_after is not None:
-            pause = policy.after(error.retry_after, rng)
+            pause = max(policy.after(error.retry_after, rng), policy.first)
             self._paused_until = clock + pause.total_seconds()
         else:
             # not beyond its age, so that it is given up when it should be, after one last attempt
@@ -228,7 +230,7 @@ class Worker:
 
     def _complain(self, message: Message, error: ChannelError, pause: timedelta) -> None:
         """Once per reason until the channel recovers: a receiver that is down for a day is one line, not thousands."""
-        if error.reason not in self._reasons:
+        if error.reason not in self._reasons and len(self._reasons) < MAX_REASONS:
             self._reasons.add(error.reason)
             log.warning(
                 "notification_refused",
