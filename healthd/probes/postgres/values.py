@@ -107,7 +107,10 @@ def _read(value: Any, zone: tzinfo) -> tuple[float | str, Unit | None]:
 
 
 def _word(value: Any) -> str:
-    text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    if isinstance(value, bytes):  # bytea, or text of a database without an encoding
+        text = value.decode("utf-8", "replace")
+    else:
+        text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
     return text if len(text) <= WORD_CHARS else text[: WORD_CHARS - 1] + "…"
 
 

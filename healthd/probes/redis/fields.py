@@ -48,7 +48,7 @@ class InfoParams(Params):
     """`fields`: a list of names, or `{measure: field}`, or `{measure: {field, unit}}`. `section` as INFO takes it."""
 
     url: RedisUrl
-    fields_: Fields = Field(default_factory=dict, alias="fields")
+    fields: Fields = Field(default_factory=dict)
     section: str = ""
 
 
@@ -62,17 +62,17 @@ class RedisInfoProbe:
     }
 
     def measures_for(self, params: InfoParams) -> Mapping[str, MeasureInfo] | None:
-        if not params.fields_:
+        if not params.fields:
             return self.measures
         return {
-            name: MeasureInfo(_unit(wanted), f"INFO field {wanted.field}") for name, wanted in params.fields_.items()
+            name: MeasureInfo(_unit(wanted), f"INFO field {wanted.field}") for name, wanted in params.fields.items()
         }
 
     async def run(self, params: InfoParams, context: ProbeContext) -> Observation:
         fields = await info(context, params.url, params.section)
-        wanted = params.fields_ or {name: InfoField(field=name) for name in DEFAULT}
+        wanted = params.fields or {name: InfoField(field=name) for name in DEFAULT}
         found = [m for name, field in wanted.items() if (m := _measurement(name, field, fields)) is not None]
-        absent = [w.field for w in params.fields_.values() if field_value(fields, w.field) is None]
+        absent = [w.field for w in params.fields.values() if field_value(fields, w.field) is None]
         return Observation(tuple(found), note="; ".join(_absent(name, fields) for name in absent))
 
 
