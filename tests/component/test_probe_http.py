@@ -115,6 +115,11 @@ async def test_cookies_are_not_kept(nginx: NginxServer, look: Looker) -> None:
         assert values(await look(url=f"{nginx.url}/cookie", body_pattern=r"^cookie:$", keepalive=True))["up"] == 1
 
 
+async def test_cookies_of_a_redirect_are_kept_within_the_look(nginx: NginxServer, look: Looker) -> None:
+    seen = await look(url=f"{nginx.url}/login", body_pattern="^cookie:session=abc$")
+    assert (values(seen)["up"], values(seen)["redirects"]) == (1, 1)
+
+
 async def test_request_body_and_headers_are_sent(look: Looker) -> None:
     record: list[bytes] = []
     async with odd.serving(odd.answers(b"{}", record=record)) as server:

@@ -18,6 +18,7 @@ from healthd.probes.tls import TlsProbe
 from tests.component.looking import Looker, evidence, looking, values
 from tests.servers import odd
 from tests.servers.nginx import NginxServer
+from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port
 
 
@@ -170,6 +171,11 @@ async def test_starttls_refused(look: Looker, protocol: str, says: bytes, note: 
     async with odd.serving(handle) as server:
         seen = await look(host="127.0.0.1", port=server.port, starttls=protocol)
     assert (values(seen), seen.note) == ({"up": 0}, note)
+
+
+async def test_a_database_without_tls(postgres: PostgresServer, look: Looker) -> None:
+    seen = await look(host="127.0.0.1", port=postgres.port, starttls="postgres")
+    assert seen.note == "PostgreSQL: the server does not offer TLS"
 
 
 # -- files

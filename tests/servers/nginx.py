@@ -31,6 +31,7 @@ location = /method {
   return 200 "method=$request_method key=$http_x_key auth=$http_authorization";
 }
 location = /cookie { add_header Set-Cookie "seen=1"; default_type text/plain; return 200 "cookie:$http_cookie"; }
+location = /login { add_header Set-Cookie "session=abc; Path=/"; return 302 /cookie; }
 location = /headers { add_header X-Queue-Depth 42; add_header X-Build "v1.2.3"; return 204; }
 location = /secure { auth_basic "staff"; auth_basic_user_file users; alias FOLDER/in; }
 location = /big { default_type application/octet-stream; alias FOLDER/big; }

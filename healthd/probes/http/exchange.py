@@ -111,7 +111,8 @@ def _follow(trail: Trail, response: ClientResponse, most: int) -> None:
     trail.hops.append((response.status, trail.request))
     if len(trail.hops) > most:
         raise RedirectError(f"more than {most} redirects")
-    trail.request = trail.request.redirected(response.status, response.headers["Location"])
+    cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+    trail.request = trail.request.redirected(response.status, response.headers["Location"], cookies)
 
 
 async def read_body(response: ClientResponse, limit: int) -> tuple[bytes, bool]:

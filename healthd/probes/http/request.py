@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -65,8 +65,8 @@ class Request:
         """Removes this request's secrets from a text."""
         return Redactor(self.secrets)
 
-    def redirected(self, status: int, location: str) -> Request:
-        """The request that follows a redirect, as browsers do it.
+    def redirected(self, status: int, location: str, cookies: Mapping[str, str]) -> Request:
+        """The request that follows a redirect, as browsers do it. `cookies` are those that came with the redirect.
 
         Another origin is not given what was meant for this one: credentials and the check's own headers stay behind.
         """
@@ -80,9 +80,19 @@ class Request:
         if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
             method, body = "GET", None
             headers = CIMultiDict((k, v) for k, v in headers.items() if k.lower() != "content-type")
-        if url.origin() != self.url.origin():
+        if not _may_have_the_same(self.url, url):
             headers = CIMultiDict(_OURS)
+        if cookies and url.host == self.url.host:
+            headers = CIMultiDict(headers)
+            pairs = [f"{name}={value}" for name, value in cookies.items()]
+            headers["Cookie"] = "; ".join([*filter(None, [headers.get("Cookie")]), *pairs])
         return replace(self, method=method, url=url.with_user(None), body=body, headers=headers)
+
+
+def _may_have_the_same(old: URL, new: URL) -> bool:
+    """The same origin, or its move from http to https."""
+    upgrade = (old.scheme, new.scheme) == ("http", "https") and old.is_default_port() and new.is_default_port()
+    return old.host == new.host and (upgrade or (old.scheme, old.port) == (new.scheme, new.port))
 
 
 def shown(url: URL) -> str:
