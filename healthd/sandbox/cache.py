@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
-import signal
-from contextlib import suppress
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +33,13 @@ class Cache:
             [
                 *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self._password),
                 *("--maxmemory", str(_MAX_MEMORY), "--maxmemory-policy", "noeviction", "--save", ""),
+                *_debug_allowed(program),
             ],
             log,
             cwd=log.parent,
         )
         self.client: Redis = _client(self.url)
-        self._stalling: asyncio.Task[None] | None = None
+        self._sleepers: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
@@ -67,27 +68,21 @@ class Cache:
         await self.client.aclose()
 
     async def stall(self, pause: float) -> None:
-        """Make it slow: suspend the process again and again for `pause` seconds."""
+        """Make every command wait for about twice `pause` seconds: some clients keep the server asleep in turns."""
+        self._must_run()
         await self.release()
-        self._stalling = asyncio.create_task(self._stall(pause))
+        self._sleepers = [asyncio.create_task(self._sleep(pause)) for _ in range(3)]
 
     async def release(self) -> None:
         """Let it run freely again."""
-        if self._stalling is not None:
-            self._stalling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._stalling
-            self._stalling = None
+        sleepers, self._sleepers = self._sleepers, []
+        for sleeper in sleepers:
+            sleeper.cancel()
+        await asyncio.gather(*sleepers, return_exceptions=True)
 
-    async def _stall(self, pause: float) -> None:
-        try:
-            while True:
-                self._child.send(signal.SIGSTOP)
-                await asyncio.sleep(pause)
-                self._child.send(signal.SIGCONT)
-                await asyncio.sleep(pause / 20)
-        finally:
-            self._child.send(signal.SIGCONT)
+    async def _sleep(self, pause: float) -> None:
+        while True:
+            await self.client.execute_command("DEBUG", "SLEEP", str(pause))  # type: ignore[no-untyped-call]
 
     async def fill(self, share: float) -> None:
         """Write keys until `share` of maxmemory is used."""
@@ -113,8 +108,19 @@ class Cache:
 
 def _client(url: str) -> Redis:
     from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
 
-    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, decode_responses=True)
+    # at once: a pooled connection may be one to the server before its restart
+    again = Retry(NoBackoff(), 2)
+    return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, decode_responses=True, retry=again)
+
+
+def _debug_allowed(program: Path) -> tuple[str, ...]:
+    """`stall` needs DEBUG, which Redis 7 has switched off and Redis 6 has no option for."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = re.search(r"v=(\d+)", said)
+    return ("--enable-debug-command", "local") if version and int(version[1]) >= 7 else ()
 
 
 def _program() -> Path:

@@ -73,8 +73,8 @@ _FAULTS = (
         lambda p: p.cache.stop(), lambda p: p.cache.start(),
     ),
     Fault(
-        "redis-slow", "suspends Redis 40 ms at a time, so that a command takes 20 to 40 ms", ("redis-latency",), "10 s",
-        lambda p: p.cache.stall(0.04), lambda p: p.cache.release(),
+        "redis-slow", "keeps Redis busy, so that a command takes 20 to 60 ms", ("redis-latency",), "10 s",
+        lambda p: p.cache.stall(0.02), lambda p: p.cache.release(),
     ),
     Fault(
         "redis-memory-full", "fills Redis to 95% of maxmemory", ("redis-memory",), "10 s",

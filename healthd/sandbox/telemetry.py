@@ -19,7 +19,7 @@ _GIB = 2.0**30
 class Quantiles:
     """Quantiles over the last `window` seconds, as client libraries' summaries keep them."""
 
-    def __init__(self, window: float = 15) -> None:
+    def __init__(self, window: float = 8) -> None:
         self._window = window
         self._values: deque[tuple[float, float]] = deque(maxlen=5000)
         self._count, self._sum = 0, 0.0
