@@ -1,0 +1,133 @@
+"""The first thing a newcomer tries: run the sandbox, break something, be told, mend it, be told again."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.servers.process import free_port
+from tests.servers.sandbox import Sandbox, until
+
+NewSandbox = Callable[..., Sandbox]
+CHANNELS = {"Slack", "PagerDuty", "webhook"}
+
+
+@pytest.fixture
+def new_sandbox(tmp_path: Path) -> Iterator[NewSandbox]:
+    """`new_sandbox("--port", ..., env=...)`; ended with the test."""
+    made: list[Sandbox] = []
+
+    def make(*options: str, **more: Any) -> Sandbox:
+        made.append(Sandbox(tmp_path, *options, **more))
+        return made[-1]
+
+    yield make
+    for sandbox in made:
+        sandbox.process.stop(signal.SIGKILL)
+
+
+def told(sandbox: Sandbox, event: str, title: str) -> set[str]:
+    """The channels that accepted a message of that kind about that check."""
+    return {
+        message["channel"]
+        for message in sandbox.messages()
+        if not message["refused"] and event in message["summary"].lower() and title in str(message["body"])
+    }
+
+
+def descendants(sandbox: Sandbox) -> list[psutil.Process]:
+    return psutil.Process(sandbox.process.pid).children(recursive=True)
+
+
+def test_an_incident_is_opened_told_and_resolved(new_sandbox: NewSandbox) -> None:
+    port = free_port()
+    sandbox = new_sandbox("--port", str(port)).start()
+    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).status == 200
+    assert f"http://127.0.0.1:{port}" in sandbox.said()
+
+    broken = sandbox.call("break", "redis-down")
+    assert "syncwatch/redis-ping" in broken.stdout
+    until(lambda: told(sandbox, "firing", "redis-ping") == {"Slack", "webhook"}, "Slack and the webhook hear of it")
+    until(lambda: told(sandbox, "trigger", "redis-ping") == {"PagerDuty"}, "PagerDuty hears of it")
+
+    assert sandbox.call("mend", "redis-down").returncode == 0
+    until(lambda: told(sandbox, "resolved", "redis-ping") == {"Slack", "webhook"}, "its end is told")
+    until(lambda: told(sandbox, "resolve:", "redis-ping") == {"PagerDuty"}, "PagerDuty is told to resolve")
+
+    messages = sandbox.messages()
+    assert [m["refused"] for m in messages if m["refused"]] == []
+    keys = {m["body"]["dedup_key"] for m in messages if m["channel"] == "PagerDuty"}
+    assert len(keys) == 1, "one cause, one incident"
+
+
+def test_the_terminal_shows_what_the_inbox_receives(new_sandbox: NewSandbox) -> None:
+    sandbox = new_sandbox("--port", str(free_port())).start()
+    sandbox.call("break", "app-down")
+    until(lambda: "PagerDuty  trigger: [SEV1]" in sandbox.said(), "the message is printed")
+
+
+def test_works_without_installed_servers(new_sandbox: NewSandbox) -> None:
+    """Wheels alone: neither Prometheus nor Redis on PATH."""
+    sandbox = new_sandbox("--port", str(free_port()), env={"PATH": "/nonexistent"}).start()
+    assert "stand-in for Prometheus" in sandbox.said()
+    sandbox.call("break", "app-errors")
+    until(lambda: told(sandbox, "trigger", "error-rate-5xx") == {"PagerDuty"}, "errors are noticed", 40)
+
+
+def test_kill_9_leaves_nothing_running(new_sandbox: NewSandbox) -> None:
+    sandbox = new_sandbox("--port", str(free_port())).start()
+    children = descendants(sandbox)
+    names = " ".join(child.name() for child in children)
+    assert "postgres" in names
+    assert "redis-server" in names
+    sandbox.process.stop(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert alive == []
+    assert "no sandbox is running" in sandbox.call("status").stderr
+    assert new_sandbox("--port", str(free_port())).start(), "the folder can be used again"
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_all_of_it(new_sandbox: NewSandbox, sig: signal.Signals) -> None:
+    sandbox = new_sandbox("--no-daemon").start()
+    children = descendants(sandbox)
+    folders = {Path(child.cwd()) for child in children if "postgres" in child.name()}
+    assert sandbox.process.stop(sig) == 0
+    assert [child for child in children if child.is_running()] == []
+    assert [folder for folder in folders if folder.exists()] == []
+    assert sorted(path.name for path in sandbox.folder.iterdir()) == ["env", "logs"]
+
+
+def test_is_ended_from_another_terminal(new_sandbox: NewSandbox) -> None:
+    sandbox = new_sandbox("--no-daemon").start()
+    assert sandbox.call("stop").returncode == 0
+    until(lambda: not sandbox.process.running(), "it ends")
+    again = sandbox.call("stop")
+    assert (again.returncode, "no sandbox is running" in again.stderr) == (3, True)
+
+
+def test_refuses_a_taken_port(new_sandbox: NewSandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        sandbox = new_sandbox("--port", str(taken.getsockname()[1]))
+        sandbox.process.start()
+        until(lambda: not sandbox.process.running(), "it refuses")
+    assert "choose another for healthd with --port" in sandbox.said()
+
+
+def test_a_catalogue_that_is_not_right_is_shown(new_sandbox: NewSandbox, tmp_path: Path) -> None:
+    for system in ("host", "syncwatch"):
+        (tmp_path / "checks" / system).mkdir(parents=True)
+        (tmp_path / "checks" / system / "system.yaml").write_text(f"system: {{name: {system}, titel: x}}\n")
+    sandbox = new_sandbox("--port", str(free_port()), "--checks", str(tmp_path / "checks"))
+    sandbox.process.start()
+    until(lambda: not sandbox.process.running(), "it gives up")
+    assert sandbox.process.popen is not None
+    assert sandbox.process.popen.returncode == 3
+    assert "titel" in sandbox.said()
