@@ -151,7 +151,7 @@ def _warn_unmatched(shape: RouteShape, node: Node, known: Matchable, context: Co
     for many, one, names in criteria:
         key = many if getattr(shape, many) else one
         for index, pattern in enumerate(getattr(shape, key)):
-            if not any(fnmatchcase(name, pattern) for name in names):
+            if not any(_matches(name, pattern) for name in names):
                 hint = did_you_mean(pattern, names) if "*" not in pattern else ""
                 context.warn(
                     node,
@@ -159,5 +159,9 @@ def _warn_unmatched(shape: RouteShape, node: Node, known: Matchable, context: Co
                     (key, index),
                 )
     for name, pattern in shape.labels.items():
-        if not any(name == label and fnmatchcase(value, pattern) for label, value in known.labels):
+        if not any(name == label and _matches(value, pattern) for label, value in known.labels):
             context.warn(node, f"route: label {name}={pattern} matches no check", ("labels", name))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name.lower(), pattern.lower())  # as routes are tried when something happens

@@ -77,7 +77,7 @@ def _default_params(type_: str, defaults: MappingNode) -> list[tuple[Scalar, Nod
 
 
 def _measures(kind: ProbeKind, params: BaseModel | None, node: Node, subject: str, context: Context) -> Measures:
-    """With wrong parameters, whatever the probe can measure at all."""
+    """With wrong parameters, what the probe measures in any case."""
     found: Mapping[str, Any] | None = kind.measures
     if params is not None:
         try:
@@ -85,4 +85,5 @@ def _measures(kind: ProbeKind, params: BaseModel | None, node: Node, subject: st
         except Exception as error:  # noqa: BLE001 - a probe's own code; a catalogue never ends the process
             context.problem(node, f"{subject}: its measures cannot be told ({type(error).__name__})")
     units = {name: info.unit for name, info in (kind.measures if found is None else found).items()}
-    return Measures(units, found is None, frozenset(t.measure for t in kind.defaults))
+    usual = frozenset(t.measure for t in kind.defaults)
+    return Measures(units, found is None, usual, certain=params is not None)

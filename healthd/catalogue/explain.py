@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, get_args
 
@@ -47,13 +48,29 @@ def explain(
         expected = [_EXPECTED[details["type"]] for _, details in pairs if details["type"] in _EXPECTED]
         others = [details for _, details in pairs if details["type"] not in _EXPECTED]
         secret = _is_secret(model, pairs[0][1]["loc"])
-        if expected and not (others and any(d["type"] == "extra_forbidden" for d in others)):
+        if expected and not any(details["type"] == "extra_forbidden" for details in others):
             yield _kind_problem(spot, expected, subject, secret)
-        else:
-            for details in others:
-                hidden = secret or values.is_substituted(spot.node)
-                message, hint = _describe(details, spot, model, hidden)
-                yield Problem(spot.node.file, spot.line, f"{subject}: {message}", hint)
+            continue
+        for details in others:
+            fault = _Fault(details, spot, model, secret, values.is_substituted(spot.node))
+            message, hint = _describe(fault)
+            yield Problem(spot.node.file, spot.line, f"{subject}: {message}", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """One of pydantic's errors with what is needed to put it in words."""
+
+    details: ErrorDetails
+    spot: Spot
+    model: type[BaseModel]
+    secret: bool  # meant for a field that holds a secret
+    substituted: bool  # comes from the environment
+
+    @property
+    def written(self) -> str:
+        """The value as its author wrote it: `${NAME}` for a variable."""
+        return "its value" if self.secret else _redact(describe(self.spot.node))
 
 
 def _meant(errors: Sequence[ErrorDetails], model: type[BaseModel]) -> set[tuple[str | int, ...]]:
@@ -73,37 +90,36 @@ def _kind_problem(spot: Spot, expected: Sequence[str], subject: str, secret: boo
     return Problem(spot.node.file, spot.line, message, hint)
 
 
-def _describe(details: ErrorDetails, spot: Spot, model: type[BaseModel], hidden: bool) -> tuple[str, str]:
-    kind, where = details["type"], _dotted(spot.path)
-    context = details.get("ctx", {})
+def _describe(fault: _Fault) -> tuple[str, str]:
+    details, path = fault.details, fault.spot.path
+    kind, where = details["type"], _dotted(path)
     if kind == "missing":
-        name = str(details["loc"][-1])
-        return f"{where}{name!r} is missing", _purpose(model, details["loc"])
+        return f"{where}{str(details['loc'][-1])!r} is missing", _purpose(fault.model, details["loc"])
     if kind == "extra_forbidden":
-        key = str(details["loc"][-1])
-        known = keys_at(model, details["loc"][:-1])
-        return f"{_dotted(spot.path[:-1])}unknown key {key!r}", did_you_mean(key, known, "known keys")
+        key, known = str(details["loc"][-1]), keys_at(fault.model, details["loc"][:-1])
+        return f"{_dotted(path[:-1])}unknown key {key!r}", did_you_mean(key, known, "known keys")
     if kind in ("literal_error", "enum", "union_tag_invalid"):
+        context = details.get("ctx", {})
         options = _QUOTED.findall(str(context.get("expected", context.get("expected_tags", ""))))
-        got = "this value" if hidden else describe(spot.node)
-        word = "" if hidden else describe(spot.node).strip("'")
-        return f"{where}{got} is not one of the choices", did_you_mean(word, options, "expected one of")
+        hint = did_you_mean(fault.written.strip("'"), options, "expected one of")
+        return f"{where}{fault.written} is not one of the choices", hint
     if kind in _OWN_MESSAGE or kind not in _BUILT_IN:
-        return _own_message(details, where, hidden)
+        return _own_message(fault, where)
     message = details["msg"].removeprefix("Input should be ")
     message = f"must be {message}" if message != details["msg"] else details["msg"][:1].lower() + details["msg"][1:]
-    got = "" if hidden or isinstance(spot.node, Mapping) else f", got {_redact(describe(spot.node))}"
+    got = "" if isinstance(fault.spot.node, Mapping) else f", got {fault.written}"
     return f"{where}{message}{got}", ""
 
 
-def _own_message(details: ErrorDetails, where: str, hidden: bool) -> tuple[str, str]:
+def _own_message(fault: _Fault, where: str) -> tuple[str, str]:
     """A validator's own words, unless they may repeat a value that is not to be shown."""
-    cause: Any = details.get("ctx", {}).get("error")
-    if hidden:
-        return f"{where}the value is not accepted (not shown: it is secret or comes from a variable)", ""
+    if fault.secret or fault.substituted:
+        text = f"{where}{fault.written} is not accepted (values of variables and secrets are not shown)"
+        return text, _purpose(fault.model, fault.details["loc"])
+    cause: Any = fault.details.get("ctx", {}).get("error")
     if isinstance(cause, RefusedError):
         return f"{where}{_redact(str(cause))}", cause.hint
-    text = str(cause) if cause is not None else details["msg"]
+    text = str(cause) if cause is not None else fault.details["msg"]
     return f"{where}{_redact(text)}", ""
 
 
@@ -113,6 +129,8 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 
 
 def _purpose(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    if not path:
+        return ""
     field = next((f for m in _models(model, path[:-1]) if (f := _field(m, str(path[-1])))), None)
     return f"expected {field.description}" if field is not None and field.description else ""
 

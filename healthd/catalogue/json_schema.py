@@ -1,4 +1,8 @@
-"""JSON Schema of catalogue files, for editors: made from the same shapes that validate them."""
+"""JSON Schema of catalogue files, for editors: made from the same shapes that validate them.
+
+Looser than the validation where it must be: a variable may stand wherever a number or boolean does, a parameter that is
+missing may come from the system's defaults, and where a probe's own validator reads short forms they are let through.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +10,81 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
 
 from healthd.catalogue.fields import DURATION_SCHEMA
 from healthd.catalogue.kinds import ProbeKind
-from healthd.catalogue.shapes import CatalogueShape
+from healthd.catalogue.shapes import CatalogueShape, Shape
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FROM_ENVIRONMENT = {"type": "string", "pattern": r"\$\{", "description": "from an environment variable: ${NAME}"}
 _SCALARS = frozenset({"integer", "number", "boolean"})
+_SHORT_MARK = "short-forms"
+_SHORT_FORMS = {"type": ["string", "number", "boolean", "array"]}
+
+Schema = dict[str, Any]
 
 
-def schema(probes: Mapping[str, ProbeKind], channels: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+def schema(probes: Mapping[str, ProbeKind], channels: Mapping[str, type[BaseModel]]) -> Schema:
     """JSON Schema (draft 2020-12) of one catalogue file with the parameters of these probe and channel types."""
     tables: dict[str, dict[str, type[BaseModel]]] = {
-        "Probe": {name: kind.Params for name, kind in probes.items()},
-        "Channel": dict(channels),
+        "ProbeShape": {name: kind.Params for name, kind in probes.items()},
+        "ChannelShape": dict(channels),
     }
     models: list[type[BaseModel]] = [CatalogueShape, *(model for table in tables.values() for model in table.values())]
     made, definitions = models_json_schema(
-        [(model, "validation") for model in models], by_alias=True, ref_template="#/$defs/{model}"
+        [(model, "validation") for model in models], by_alias=True, schema_generator=_EditorSchema
     )
-    defs: dict[str, Any] = definitions.get("$defs", {})
+    defs: Schema = definitions.get("$defs", {})
     names = {model: reference["$ref"].rpartition("/")[2] for (model, _), reference in made.items()}
     root = defs.pop(names[CatalogueShape])
-    for kind, table in tables.items():
-        shape = defs[f"{kind}Shape"]
-        defs[f"{kind}Shape"] = _choice(shape, {type_: defs[names[model]] for type_, model in table.items()})
-    defaults = defs["DefaultsShape"]["properties"]["probe"]
-    defaults |= {"properties": {t: _parameters(defs["ProbeShape"], t) for t in probes}, "additionalProperties": False}
-    return {"$schema": _DIALECT, **_usable(root), "title": "healthd catalogue", "$defs": _usable(defs)}
+    for shape, table in tables.items():
+        defs[shape] = _choice(defs[shape], {type_: _plain(defs[names[model]]) for type_, model in table.items()})
+    defs["DefaultsShape"]["properties"]["probe"] |= {
+        "properties": {
+            type_: _plain(defs[names[model]]) | {"required": []} for type_, model in tables["ProbeShape"].items()
+        },
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": _DIALECT,
+        **_usable(root),
+        "title": "healthd catalogue",
+        "$defs": _usable(_with_short_forms(defs)),
+    }
 
 
-def _choice(shape: dict[str, Any], members: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """One schema per type: what every member has, the type as a constant, and the type's own parameters."""
+class _EditorSchema(GenerateJsonSchema):
+    """Lets through what a validator may turn into the declared type, unless it says what it reads."""
+
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> Schema:
+        inner = super().function_before_schema(schema)
+        if "json_schema_input_schema" in schema or schema["schema"]["type"] == "model-fields":
+            return inner
+        return {"anyOf": [inner, _SHORT_FORMS]}
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
+        # a model's own keys are added to what is returned here: its short forms can only be added at the end
+        made = super().model_schema(schema)
+        reads_short_forms = schema["schema"]["type"] == "function-before" and not issubclass(schema["cls"], Shape)
+        return {**made, _SHORT_MARK: True} if reads_short_forms else made
+
+
+def _plain(model: Schema) -> Schema:
+    """The mapping form of a model that may have short forms too."""
+    return {key: part for key, part in model.items() if key != _SHORT_MARK}
+
+
+def _with_short_forms(defs: Schema) -> Schema:
+    return {n: {"anyOf": [_plain(d), _SHORT_FORMS]} if _SHORT_MARK in d else d for n, d in defs.items()}
+
+
+def _choice(shape: Schema, members: Mapping[str, Schema]) -> Schema:
+    """What every member has, and for each type its own parameters."""
     common = {name: part for name, part in shape["properties"].items() if name != "type"}
     about = shape["properties"]["type"]["description"]
-    choice = {
+    choice: Schema = {
         "title": shape["title"],
         "description": shape.get("description", ""),
         "type": "object",
@@ -51,26 +93,21 @@ def _choice(shape: dict[str, Any], members: dict[str, dict[str, Any]]) -> dict[s
     }
     if members:
         choice["properties"]["type"]["enum"] = sorted(members)
-        choice["oneOf"] = [_member(type_, common, members[type_]) for type_ in sorted(members)]
+        choice["allOf"] = [_case(type_, common, members[type_]) for type_ in sorted(members)]
     return choice
 
 
-def _member(type_: str, common: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    # nothing but the type is required: parameters may come from the system's defaults
+def _case(type_: str, common: Schema, model: Schema) -> Schema:
+    constant = {"type": {"const": type_}}
     return {
-        "title": type_,
-        "description": model.get("description", ""),
-        "type": "object",
-        "properties": {"type": {"const": type_}, **common, **model.get("properties", {})},
-        "required": ["type"],
-        "additionalProperties": model.get("additionalProperties", True),
+        "if": {"properties": constant, "required": ["type"]},
+        "then": {
+            "title": type_,
+            "description": model.get("description", ""),
+            "properties": {**constant, **common, **model.get("properties", {})},
+            "additionalProperties": model.get("additionalProperties", True),
+        },
     }
-
-
-def _parameters(choice: dict[str, Any], type_: str) -> dict[str, Any]:
-    member = next(m for m in choice["oneOf"] if m["title"] == type_)
-    properties = {name: part for name, part in member["properties"].items() if name != "type"}
-    return {**member, "properties": properties, "required": []}
 
 
 def _usable(part: Any) -> Any:
@@ -83,7 +120,7 @@ def _usable(part: Any) -> Any:
     if kind == "string" and part.get("format") == "duration":
         return {**{k: v for k, v in part.items() if k not in ("type", "format")}, **DURATION_SCHEMA}
     plain = {k: _usable(v) for k, v in part.items() if k != "writeOnly"}
-    if isinstance(kind, str) and kind in _SCALARS and "$defs" not in part:
+    if isinstance(kind, str) and kind in _SCALARS:
         about = {k: plain.pop(k) for k in ("title", "description", "default", "examples") if k in plain}
         return {**about, "anyOf": [plain, _FROM_ENVIRONMENT]}
     return plain

@@ -26,11 +26,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What a check's probe measures. `open_ended`: any other name may appear too. `usual`: rows it has by itself."""
+    """What a check's probe measures. `open_ended`: any other name may appear too. `usual`: rows it has by itself.
+
+    `certain` is False when its parameters are wrong: nothing can be said against a measure then.
+    """
 
     units: Mapping[str, Unit | None]
     open_ended: bool
     usual: frozenset[str]
+    certain: bool = True
 
     def choose(self, row: Row) -> str:
         """The measure the row judges. Raises RefusedError."""
@@ -67,6 +71,8 @@ class Rows:
         try:
             measure = measures.choose(row)
         except RefusedError as refusal:
+            if not measures.certain:
+                return None
             who = f"{subject}: {_title(row)}" if not row.name else f"{_title(row)} (used by {subject})"
             self._context.problem(row.node, f"{who}: {refusal}", refusal.hint, ("measure",))
             return None

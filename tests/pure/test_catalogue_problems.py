@@ -217,10 +217,23 @@ def test_one_wrong_key_hides_no_other_mistake_of_the_check(tmp_path: Path) -> No
     told = "\n".join(lines(tmp_path, text))
     for line, expected in (
         (4, "titel"), (5, "soon"), (6, "unknown cadence 'nope'"), (7, "unknown playbook 'nope'"),
-        (8, "unknown check 'nope'"), (9, "unknown threshold row 'nope'"), (9, "no measure 'nope'"),
+        (8, "unknown check 'nope'"), (9, "unknown threshold row 'nope'"),
         (10, "port: expected a whole number"), (10, "'url' is missing"),
     ):  # fmt: skip
         assert any(f":{line}: " in one and expected in one for one in told.splitlines()), (expected, told)
+
+
+def test_what_follows_from_wrong_parameters_is_not_told(tmp_path: Path) -> None:
+    text = """
+        checks:
+        - name: a
+          every: 1m
+          probe: {type: web, url: "${MISSING}", words: true}
+          thresholds: [{measure: word, critical: "= bad"}, {measure: latency, critical: "> 80%"}]
+    """
+    missing, unit = lines(tmp_path, text)
+    assert ":5: the variable MISSING is not set; needed by check demo/a" in missing
+    assert ":6: check demo/a: threshold 'latency': critical: '> 80%'" in unit
 
 
 def test_duplicates_name_both_places(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from healthd.catalogue import schema
+from healthd.notify import CHANNELS as REAL_CHANNELS
 from healthd.probes import PROBES as REAL_PROBES
 from tests.pure.catalogue_samples import CHANNELS, PROBES, WEB, catalogue
 from tests.pure.test_catalogue import FULL
@@ -19,7 +20,7 @@ from tests.pure.test_catalogue import FULL
 SCHEMA = schema(PROBES, CHANNELS)
 
 
-class Yaml12Loader(yaml.SafeLoader):
+class Yaml12Loader(yaml.CSafeLoader):
     """Reads as editors do: only true and false are booleans, and 10:30 is no number."""
 
 
@@ -96,7 +97,16 @@ def test_durations_and_conditions_come_with_examples() -> None:
 def test_the_real_probes_fit_and_have_their_parameters() -> None:
     made = schema(REAL_PROBES, {})
     Draft202012Validator.check_schema(made)
-    choices = {choice["title"]: choice for choice in made["$defs"]["ProbeShape"]["oneOf"]}
+    cases = [case["then"] for case in made["$defs"]["ProbeShape"]["allOf"]]
+    choices = {case["title"]: case for case in cases}
     assert set(choices) == set(REAL_PROBES)
     for type_, probe in REAL_PROBES.items():
         assert {info.alias or n for n, info in probe.Params.model_fields.items()} <= set(choices[type_]["properties"])
+
+
+@pytest.mark.parametrize("path", sorted(Path("checks").glob("*/*.yaml")), ids=str)
+def test_the_catalogues_of_this_repository_are_accepted(path: Path) -> None:
+    options = {name: kind.Options for name, kind in REAL_CHANNELS.items()}
+    document = yaml.load(path.read_bytes(), Yaml12Loader)
+    errors = Draft202012Validator(schema(REAL_PROBES, options)).iter_errors(document)
+    assert [(error.json_path, error.message) for error in errors] == []
