@@ -173,17 +173,25 @@ def _welcome(plan: Plan, production: Production, environment: Mapping[str, str],
             "",
             "Then run `healthd run`, and in another terminal:",
         ]
-    program = _program()
-    where = "" if plan.folder == DEFAULT_FOLDER else f" --folder {quote(str(plan.folder))}"
     lines += [
-        f"  {program} sandbox break redis-down{where}    an incident opens, and is told to the inbox",
-        f"  {program} sandbox mend redis-down{where}     and is resolved",
-        f"  {program} sandbox list                       everything else that can be broken",
-        f"  . {env_file} && {program} list               healthd's other commands, on this sandbox",
+        *_suggestions(plan.folder),
         "",
         "Ctrl-C stops everything. What the inbox receives:",
     ]
     return "\n".join(lines)
+
+
+def _suggestions(folder: Path) -> list[str]:
+    program = _program()
+    where = "" if folder == DEFAULT_FOLDER else f" --folder {quote(str(folder))}"
+    commands = {
+        f"{program} sandbox break redis-down{where}": "an incident opens, and is told to the inbox",
+        f"{program} sandbox mend redis-down{where}": "and is resolved",
+        f"{program} sandbox list": "everything else that can be broken",
+        f". {quote(str(folder / ENVIRONMENT_FILE))} && {program} list": "healthd's other commands, on this sandbox",
+    }
+    width = max(map(len, commands))
+    return [f"  {command:{width}}   {what}" for command, what in commands.items()]
 
 
 def _exports(environment: Mapping[str, str]) -> list[str]:
