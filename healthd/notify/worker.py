@@ -51,6 +51,7 @@ class Worker:
         self._attempts: dict[str, int] = {}  # by message id, since this process began
         self._held: dict[str, float] = {}  # group -> loop time before which it is not tried again
         self._paused_until = 0.0  # loop time before which the receiver wants to hear nothing
+        self._plugged = 0  # how often a channel was put in force
         self._regardless = True  # whether to try what waits without asking if it is due
         self._reasons: set[str] = set()  # logged since the channel last recovered
         self._woken = asyncio.Event()
@@ -60,6 +61,7 @@ class Worker:
         """Send through `channel` from now on, first what waits already: it may be there to mend what failed."""
         self._retire()
         self._channel, self._max_age = channel, max_age
+        self._plugged += 1
         self._held.clear()
         self._reasons.clear()
         self._paused_until, self._regardless = 0.0, True
@@ -140,19 +142,20 @@ class Worker:
 
     async def _ready(self) -> list[Message]:
         """Due messages of groups that are neither being sent nor held back."""
-        # taken before the store is asked: a send may end, and be recorded, while the answer is on its way
-        skipped = {*self._sends, *self._held}
-        now, limit = self._gear.now(), self._gear.policy.parallel + len(self._sends) + len(self._held)
+        # taken before the store is asked: a send may end, or the channel change, while the answer is on its way
+        plugged, busy, held = self._plugged, set(self._sends), set(self._held)
+        now, limit = self._gear.now(), self._gear.policy.parallel + len(busy) + len(held)
         if self._regardless:
-            now, limit = now + FAR, PAGE + len(self._sends)
+            now, limit = now + FAR, PAGE + len(busy)
         due = await self._gear.store.due_messages(self._name, now, limit)
-        ready = [message for message in due if message.group not in skipped]
-        self._regardless = self._regardless and bool(ready)
+        ready = [message for message in due if message.group not in busy | held]
+        if not ready and not busy and plugged == self._plugged:
+            self._regardless = False
         return ready
 
     async def _until_next(self, clock: float) -> float:
-        if self._regardless:
-            return 0.0 if len(self._sends) < self._gear.policy.parallel else FAR.total_seconds()
+        if self._regardless and self._sends:
+            return FAR.total_seconds()  # a send that ends wakes
         due = await self._gear.store.next_attempt(self._name)
         if due is None:
             return FAR.total_seconds()
@@ -168,6 +171,9 @@ class Worker:
             else:
                 await self._refused(message, refusal)
         finally:
+            if channel is not self._channel:  # what the old channel said does not hold for the new one
+                self._held.pop(message.group, None)
+                self._paused_until = 0.0
             del self._sends[message.group]
             self._woken.set()
 
@@ -235,7 +241,7 @@ class Worker:
             log.warning(
                 "notification_refused",
                 channel=self._name,
-                told=message.event,
+                kind=message.event,
                 incident=message.group,
                 reason=error.reason,
                 retry_in=format_duration(pause.total_seconds()),

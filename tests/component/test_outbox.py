@@ -235,6 +235,18 @@ async def test_a_corrected_channel_is_tried_at_once(desk: Desk, receiver: Receiv
         await desk.until(desk.empty)
 
 
+async def test_a_channel_corrected_while_it_sends_is_tried_at_once(desk: Desk, receiver: Receiver) -> None:
+    with Receiver(default="hang") as stuck:
+        desk.outbox.reconfigure({"team": spec(stuck.url)})
+        desk.outbox.start()
+        await desk.tell(message())
+        await stuck.expect(1)
+        desk.outbox.reconfigure({"team": spec(receiver.url)})
+        await desk.until(lambda: _reached(desk, "retried", 1))  # by the old channel, after its time-out
+        await receiver.expect(1, timeout=0.7)
+        await desk.until(desk.empty)
+
+
 async def test_gives_up_after_the_channels_age_and_says_so(desk: Desk, receiver: Receiver) -> None:
     receiver.default = (400, {}, "invalid_payload")
     desk.outbox.reconfigure({"team": spec(receiver.url, max_age=timedelta(seconds=0.5))})

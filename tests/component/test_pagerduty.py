@@ -12,11 +12,11 @@ from healthd.model.catalogue import ChannelSpec, Playbook, Step
 from healthd.model.incidents import ChannelError
 from healthd.model.outcomes import Evidence, Level, Verdict
 from healthd.notify import Channel, build_channel, builtin_channels, compose_test
-from tests.servers.receiver import Receiver
+from tests.servers.receiver import Answer, Receiver
 from tests.telling import AT, make_message
 
 KEY = "0123456789abcdef0123456789abcdef"
-TAKEN = (202, {}, '{"status":"success","message":"Event processed","dedup_key":"x"}')
+TAKEN: Answer = (202, {}, '{"status":"success","message":"Event processed","dedup_key":"x"}')
 INVALID = (
     '{"status":"invalid event","message":"Event object is invalid","errors":["Length of \'routing_key\' is wrong"]}'
 )
