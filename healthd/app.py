@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from healthd import __version__
+from healthd import __version__, pauses
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
 from healthd.loading import builtin, load_catalogue, secrets_of
@@ -34,6 +34,7 @@ from healthd.web.daemon import ReloadResult, Upcoming
 
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
 PRUNE_EVERY = 3600.0
+AGE_EVERY = 20.0
 # technologies whose looks cost a thread or a process each
 CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8}
 
@@ -159,6 +160,8 @@ class App:
         self._outbox.start()
         self._background(self._every(1.0, self._scan))
         self._background(self._every(PRUNE_EVERY, self._prune))
+        self._background(self._every(AGE_EVERY, self._age))
+        pauses.settle()
         if self.settings.reload_watch:
             self._background(self._watch_files())
         self._not_ready = []
@@ -186,6 +189,7 @@ class App:
                     await self._recorder.commit(Commit(marks=marks))
             else:
                 self._catalogue = new
+            pauses.settle()
             result = ReloadResult((), len(added), len(changed), len(removed))
             log.info("reloaded", by=actor, added=result.added, changed=result.changed, removed=result.removed)
             return result
@@ -321,6 +325,9 @@ class App:
             await self.store.audit(AuditEntry(self._now(), actor, action, target, self._redact(detail)))
         except StoreError as error:
             log.error("audit_not_saved", reason=error.reason)
+
+    async def _age(self) -> None:
+        pauses.age()
 
     async def _scan(self) -> None:
         self._corridor.scan()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -56,6 +56,7 @@ class Corridor:
         self._shared: dict[datetime, Shared] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._scanned_at: datetime | None = None
+        self._dependants: Mapping[str, Sequence[str]] = {}
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
         self.redact: Callable[[str], str] = str
         self.states: dict[str, CheckState] = {}
@@ -105,13 +106,14 @@ class Corridor:
         """What the store remembers of a former life. Levels that were pending wait for a new look."""
         self.states = {k: replace(s, pending_until=None, expected_by=None) for k, s in states.items()}
         self.latest = dict(latest)
-        self.incidents = {incident.id: incident for incident in open_}
-        self._incident_of = {incident.check_id: incident.id for incident in open_}
+        for incident in open_:
+            self._keep(incident)
 
     async def adopt(self, catalogue: Catalogue) -> list[str]:
         """Put a catalogue in force; returns the ids of checks that are gone. Their incidents end, and are told."""
         self._catalogue = catalogue
         self._gear.teller.catalogue = catalogue
+        self._dependants = dependants(catalogue.checks)
         gone = [check_id for check_id in self.states if check_id not in catalogue.checks]
         for check_id in gone:
             del self.states[check_id]
@@ -132,7 +134,6 @@ class Corridor:
             state = self.states.get(check.id) or CheckState(check.id)
             if state.expected_by is None or state.fingerprint != check.fingerprint:
                 self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
-        self._count_incidents()
         return gone
 
     def expect_again(self) -> None:
@@ -293,7 +294,7 @@ class Corridor:
         return self.incidents.get(self._incident_of.get(check_id, ""))
 
     def _kept_quiet(self, check_id: str) -> list[str]:
-        found = dependants(check_id, self._checks())
+        found = self._dependants.get(check_id, ())
         return [d for d in found if (state := self.states.get(d)) and state.level is not Level.OK]
 
     def _expected_by(self, check: Check, now: datetime) -> datetime | None:
@@ -326,19 +327,16 @@ class Corridor:
         task.add_done_callback(self._background.discard)
 
     def _keep(self, incident: Incident) -> None:
+        gauge = self._gear.metrics.incidents_open
+        before = self.incidents.pop(incident.id, None)
+        if before is not None:
+            gauge.labels(before.system, before.severity).dec()
         if incident.is_open:
             self.incidents[incident.id] = incident
             self._incident_of[incident.check_id] = incident.id
-        else:
-            self.incidents.pop(incident.id, None)
-            self._incident_of.pop(incident.check_id, None)
-        self._count_incidents()
-
-    def _count_incidents(self) -> None:
-        gauge = self._gear.metrics.incidents_open
-        gauge.clear()
-        for incident in self.incidents.values():
             gauge.labels(incident.system, incident.severity).inc()
+        else:
+            self._incident_of.pop(incident.check_id, None)
 
     def _log(self, decision: Decision, incident: Incident) -> None:
         method = log.warning if decision.event in ("firing", "worsened") else log.info

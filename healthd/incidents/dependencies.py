@@ -38,6 +38,11 @@ def blocker(check: Check, checks: Mapping[str, Check], states: Mapping[str, Chec
     return ""
 
 
-def dependants(check_id: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
-    """Ids of the checks that depend on this one, directly or not."""
-    return tuple(c.id for c in checks.values() if any(a.id == check_id for a in ancestors(c, checks)))
+def dependants(checks: Mapping[str, Check]) -> dict[str, list[str]]:
+    """By id of a check: the ids of those that depend on it, directly or not."""
+    found: dict[str, list[str]] = {}
+    for check in checks.values():
+        if check.depends_on:
+            for ancestor in ancestors(check, checks):
+                found.setdefault(ancestor.id, []).append(check.id)
+    return found

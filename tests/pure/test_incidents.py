@@ -100,7 +100,7 @@ def test_a_broken_dependency_explains_what_depends_on_it_however_far() -> None:
     assert blocker(QUEUE, CHECKS, states) == "shop/redis"
     assert blocker(BACKLOG, CHECKS, states) == "shop/redis"
     assert blocker(REDIS, CHECKS, states) == ""
-    assert dependants("shop/redis", CHECKS) == ("shop/queue", "shop/backlog")
+    assert dependants(CHECKS) == {"shop/redis": ["shop/queue", "shop/backlog"], "shop/queue": ["shop/backlog"]}
 
 
 @pytest.mark.parametrize(
