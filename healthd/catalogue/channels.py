@@ -62,7 +62,7 @@ def _channel(name: str, entry: Entry, context: Context) -> ChannelSpec | None:
     validated = context.validate(model, value, options, subject)
     if validated is None:
         return None
-    context.secrets.update(secrets_in(validated))
+    context.keep_secret(secrets_in(validated))
     return ChannelSpec(name, shape.type, validated, shape.max_age or context.settings.notify_max_age)
 
 

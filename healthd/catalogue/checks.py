@@ -29,7 +29,8 @@ def written_names(frame: Frame, context: Context) -> dict[str, MappingNode]:
     for node in frame.sections.checks:
         name = node.get("name")
         if isinstance(name, Scalar):
-            first = names.setdefault(name.text, node)
+            text = str(context.values.build(name, f"check {frame.name}/{name.text}"))
+            first = names.setdefault(text, node)
             if first is not node:
                 context.problems.append(duplicate(f"check {name.text!r}", name, first.key("name") or first))
     return names
@@ -63,7 +64,7 @@ class CheckReader:
         rows = self._thresholds(shape, node, probe, subject) if probe is not None else ()
         if probe is None or probe.params is None or not rules or not sound:
             return None
-        self._context.secrets.update(secrets_in(probe.params))
+        self._context.keep_secret(secrets_in(probe.params))
         return self._check(shape, node, ProbeSpec(probe.type, probe.params), rules, rows)
 
     def _shape(self, node: MappingNode, subject: str) -> tuple[CheckShape | None, bool]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from healthd.catalogue.environment import passwords_in
 from healthd.catalogue.explain import explain
 from healthd.catalogue.kinds import ProbeKind
 from healthd.catalogue.nodes import Node, locate
@@ -57,6 +59,11 @@ class Context:
             return model.model_validate({**stand_ins, **{k: part for k, part in value.items() if k not in wrong}})
         except ValidationError:
             return None
+
+    def keep_secret(self, values: Iterable[str]) -> None:
+        """Note values never to be shown; of a URL with a password just that, so that its host can be."""
+        for value in values:
+            self.secrets |= passwords_in(value) or {value}
 
     def problem(self, node: Node, message: str, hint: str = "", at: tuple[str | int, ...] = ()) -> None:
         """Note a problem at the node, or where `at` leads from it."""

@@ -6,35 +6,36 @@ from collections.abc import Mapping
 
 from healthd.catalogue.checks import qualified
 from healthd.catalogue.context import Context
+from healthd.catalogue.fields import one_or_many
 from healthd.catalogue.nodes import Mapping as MappingNode
-from healthd.catalogue.nodes import Node, Scalar, Sequence, locate
+from healthd.catalogue.nodes import Node
 
 Edges = Mapping[str, tuple[str, ...]]
 
 
 def check_dependencies(written: Mapping[str, MappingNode], complete: bool, context: Context) -> None:
     """Note dangling dependencies and cycles. `written`: every check as written, by id."""
-    edges = {id_: _dependencies(id_, node) for id_, node in written.items() if node.get("depends_on")}
+    edges = {
+        id_: _dependencies(id_, body, context) for id_, node in written.items() if (body := node.get("depends_on"))
+    }
     for id_, wanted in edges.items():
         for index, target in enumerate(wanted):
-            if target not in written and complete:
+            if target and target not in written and complete:
                 _dangling(id_, target, index, written, context)
     for cycle in _cycles(edges):
         path = " -> ".join((*cycle, cycle[0]))
         context.problem(written[cycle[0]], f"check {cycle[0]}: depends on itself: {path}", at=("depends_on",))
 
 
-def _dependencies(id_: str, node: MappingNode) -> tuple[str, ...]:
-    body = node.get("depends_on")
-    items: list[Node] = body.items if isinstance(body, Sequence) else [body] if body is not None else []
+def _dependencies(id_: str, body: Node, context: Context) -> tuple[str, ...]:
+    names = one_or_many(context.values.build(body, f"check {id_}"))
     system = id_.partition("/")[0]
-    return tuple(qualified(system, item.text) for item in items if isinstance(item, Scalar) and item.text)
+    return tuple(qualified(system, name) if isinstance(name, str) and name else "" for name in names)
 
 
 def _dangling(id_: str, target: str, index: int, written: Mapping[str, MappingNode], context: Context) -> None:
     node, system = written[id_], id_.partition("/")[0]
-    spot = locate(node, ("depends_on", index)).node
-    name = spot.text if isinstance(spot, Scalar) else target
+    name = target.removeprefix(f"{system}/")
     known = (
         written if "/" in name else {i.partition("/")[2]: n for i, n in written.items() if i.startswith(system + "/")}
     )

@@ -161,6 +161,21 @@ def test_no_message_shows_a_substituted_value(tmp_path: Path, text: str, value: 
     assert "s3cr3t" not in told
 
 
+def test_of_a_secret_url_only_the_password_is_hidden(tmp_path: Path) -> None:
+    text = "checks: [{name: a, every: 1m, probe: {type: queue, url: 'redis://me:hunter2@cache'}}]"
+    assert catalogue(tmp_path, text).secrets == {"hunter2"}
+
+
+def test_names_and_references_may_come_from_variables(tmp_path: Path) -> None:
+    text = f"""
+        checks:
+        - {{name: "${{N}}", every: 1m, {WEB}}}
+        - {{name: b, every: 1m, {WEB}, depends_on: ["${{N}}", "demo/${{N}}"]}}
+    """
+    assert catalogue(tmp_path, text, N="first").checks["demo/b"].depends_on == ("demo/first",)
+    assert "set N or N_FILE" in "".join(lines(tmp_path, text))
+
+
 def test_literal_secrets_are_not_shown_either(tmp_path: Path) -> None:
     told = "\n".join(lines(tmp_path, one(password=f"[{SECRET}]", port=f"'http://u:{SECRET}@h'")))
     assert SECRET not in told
