@@ -11,7 +11,7 @@ from healthd.catalogue import load
 from healthd.model.catalogue import Catalogue, ChannelSpec
 from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
-from healthd.settings import Settings
+from healthd.settings import Settings, SettingsError
 
 
 def channel_options() -> Mapping[str, type[BaseModel]]:
@@ -31,15 +31,21 @@ def load_catalogue(settings: Settings, folders: Sequence[str] = ()) -> Catalogue
 
 
 def builtin(settings: Settings) -> Mapping[str, ChannelSpec]:
-    """The channels that exist because the settings hold their secrets: slack, pagerduty, webhook."""
-    return builtin_channels(
-        slack_webhook_url=settings.slack_webhook_url,
-        pagerduty_routing_key=settings.pagerduty_routing_key,
-        pagerduty_url=settings.pagerduty_url,
-        webhook_url=settings.webhook_url,
-        webhook_secret=settings.webhook_secret,
-        max_age=settings.notify_max_age,
-    )
+    """The channels that exist because the settings hold their secrets: slack, pagerduty, webhook.
+
+    Raises SettingsError naming the variables that are wrong.
+    """
+    try:
+        return builtin_channels(
+            slack_webhook_url=settings.slack_webhook_url,
+            pagerduty_routing_key=settings.pagerduty_routing_key,
+            pagerduty_url=settings.pagerduty_url,
+            webhook_url=settings.webhook_url,
+            webhook_secret=settings.webhook_secret,
+            max_age=settings.notify_max_age,
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def secrets_of(settings: Settings) -> set[str]:

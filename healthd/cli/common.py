@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
 
 from healthd.catalogue import CatalogueError
-from healthd.loading import load_catalogue
-from healthd.model.catalogue import Catalogue, Check
+from healthd.loading import builtin, load_catalogue
+from healthd.model.catalogue import Catalogue, ChannelSpec, Check
 from healthd.model.outcomes import Level
 from healthd.settings import Settings, SettingsError, load_settings
 
@@ -47,6 +47,14 @@ def settings_or_refuse(**overrides: Any) -> Settings:
     """The process settings; Refused names every variable that is wrong."""
     try:
         return load_settings(**overrides)
+    except SettingsError as error:
+        raise Refused(f"settings:\n{_indented(str(error).splitlines())}") from None
+
+
+def channels_or_refuse(settings: Settings) -> Mapping[str, ChannelSpec]:
+    """The channels the settings configure; Refused names every variable that is wrong."""
+    try:
+        return builtin(settings)
     except SettingsError as error:
         raise Refused(f"settings:\n{_indented(str(error).splitlines())}") from None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from healthd.cli.common import Refused, settings_or_refuse
+from healthd.cli.common import Refused, channels_or_refuse, settings_or_refuse
 
 if TYPE_CHECKING:
     from healthd.settings import Settings
@@ -29,6 +29,7 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
     settings = settings_or_refuse(
         checks=checks or None, host=host, port=port, database_url=database_url, log_format=log_format
     )
+    channels_or_refuse(settings)
     from healthd.logs import configure
 
     configure(settings.log_format, settings.log_level)

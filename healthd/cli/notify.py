@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from healthd.cli.common import Refused, catalogue_or_refuse, checks_option, settings_or_refuse
+from healthd.cli.common import Refused, catalogue_or_refuse, channels_or_refuse, checks_option, settings_or_refuse
 from healthd.model.catalogue import ChannelSpec
 from healthd.model.incidents import Message
 
@@ -18,14 +18,14 @@ from healthd.model.incidents import Message
 @checks_option
 def notify_test(channel: str | None, every: bool, folders: tuple[str, ...]) -> int:
     """Send a clearly marked test message and say whether it was accepted. Without CHANNEL: list the channels."""
-    from healthd.loading import builtin, secrets_of
+    from healthd.loading import secrets_of
     from healthd.model.incidents import ChannelError
     from healthd.model.redact import Redactor
     from healthd.notify import compose_test
 
     settings = settings_or_refuse()
     catalogue = catalogue_or_refuse(settings, folders)
-    specs = {**builtin(settings), **catalogue.channels}
+    specs = {**channels_or_refuse(settings), **catalogue.channels}
     if not specs:
         raise Refused(
             "no channel is configured: set HEALTHD_SLACK_WEBHOOK_URL, HEALTHD_PAGERDUTY_ROUTING_KEY or "

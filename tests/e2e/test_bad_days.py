@@ -64,6 +64,8 @@ def test_a_bad_catalogue_at_start_names_every_mistake(new_daemon: NewDaemon) -> 
         ({"HEALTHD_PORT": "http"}, ["HEALTHD_PORT"]),
         ({"HEALTHD_TOKEN_FILE": "/nowhere", "HEALTHD_TOKEN": ""}, ["HEALTHD_TOKEN_FILE", "/nowhere"]),
         ({"HEALTHD_DATABASE_URL": "mysql://x/y"}, ["HEALTHD_DATABASE_URL", "postgresql://"]),
+        ({"HEALTHD_WEBHOOK_URL": "http://127.0.0.1:1/"}, ["HEALTHD_WEBHOOK_SECRET"]),
+        ({"HEALTHD_SLACK_WEBHOOK_URL": "not a url"}, ["HEALTHD_SLACK_WEBHOOK_URL"]),
         ({"HEALTHD_CHECKS": "/no/such/folder"}, ["/no/such/folder", "HEALTHD_CHECKS"]),
     ],
 )
