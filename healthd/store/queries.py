@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
@@ -24,7 +24,7 @@ from healthd.store.serialisation import (
 from healthd.store.statements import WAITING
 
 # jumps from check to check through the primary key instead of reading every outcome
-_CHECK_IDS = """
+CHECK_IDS = """
 WITH RECURSIVE ids (check_id) AS (
   SELECT min(check_id) FROM healthd_outcomes
   UNION ALL
@@ -33,17 +33,11 @@ WITH RECURSIVE ids (check_id) AS (
 )
 """
 _LATEST = text(
-    _CHECK_IDS  # noqa: S608 constants
+    CHECK_IDS  # noqa: S608 constants
     + "SELECT o.check_id, o.started, o.level, o.body FROM ids JOIN healthd_outcomes o"
     " ON o.check_id = ids.check_id"
     " AND o.started = (SELECT max(n.started) FROM healthd_outcomes n WHERE n.check_id = ids.check_id)"
 )
-_IDS = text(_CHECK_IDS + "SELECT check_id FROM ids WHERE check_id IS NOT NULL")  # noqa: S608 constants
-
-
-def check_ids(connection: Connection) -> list[str]:
-    """Of all checks with outcomes."""
-    return list(connection.scalars(_IDS))
 
 
 def all_states(connection: Connection) -> dict[str, CheckState]:
@@ -106,20 +100,15 @@ def timeline_of(connection: Connection, incident_id: str) -> list[TimelineEntry]
     return [load_entry(row.incident_id, row.at, row.body) for row in connection.execute(query)]
 
 
+def _is_waiting(channel: str) -> ColumnElement[bool]:
+    # spelled out, not a parameter: the index covers waiting messages alone
+    return and_(messages.c.channel == channel, messages.c.status == text(str(WAITING)))
+
+
 def _first_of_group(channel: str) -> ColumnElement[bool]:
-    """Waiting messages of a channel with no earlier one of their group still waiting."""
-    earlier = messages.alias("earlier")
-    blocked = exists().where(
-        earlier.c.channel == messages.c.channel,
-        earlier.c.group_key == messages.c.group_key,
-        earlier.c.seq < messages.c.seq,
-        earlier.c.status == text(str(WAITING)),  # spelled out: the index covers waiting messages alone
-    )
-    return and_(messages.c.channel == channel, _is_waiting(), ~blocked)
-
-
-def _is_waiting() -> ColumnElement[bool]:
-    return messages.c.status == text(str(WAITING))
+    """Messages before which no other of their group waits."""
+    firsts = select(func.min(messages.c.seq)).where(_is_waiting(channel)).group_by(messages.c.group_key)
+    return messages.c.seq.in_(firsts.scalar_subquery())
 
 
 def due_messages(connection: Connection, channel: str, now: int, limit: int) -> list[Message]:
@@ -139,7 +128,7 @@ def outbox(connection: Connection) -> list[OutboxState]:
     """Channels with waiting messages, by name."""
     query = (
         select(messages.c.channel, func.count().label("pending"), func.min(messages.c.created_at).label("oldest"))
-        .where(_is_waiting())
+        .where(messages.c.status == text(str(WAITING)))
         .group_by(messages.c.channel)
         .order_by(messages.c.channel)
     )

@@ -1,27 +1,50 @@
 """What is kept how long. Outcomes are summed up by the hour, then deleted; the rest is deleted when it is old.
 
-Every delete is a transaction of its own of at most about BATCH rows, so that commits slip in between.
+Reads and writes come in small portions: commits slip in between, and no thread is busy for long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select, text
 
 from healthd.store.database import Database
-from healthd.store.history import last_hour
-from healthd.store.queries import check_ids
+from healthd.store.queries import CHECK_IDS
 from healthd.store.rollup import HOUR, RUNS, hourly_steps
-from healthd.store.schema import hourly, outcomes
+from healthd.store.schema import outcomes
 from healthd.store.serialisation import micros
-from healthd.store.statements import DELIVERED, GIVEN_UP, Row, Step
+from healthd.store.statements import DELIVERED, GIVEN_UP, Step
 
-BATCH = 1000  # rows
+BATCH = 1000  # rows written in one transaction, about
+_CHECKS_AT_ONCE = 20  # read in one go
+_INCIDENTS_AT_ONCE = 50  # each with the twenty or so entries of its timeline
+_MANY_HOURS = 24 * HOUR  # more is read bit by bit: that costs more questions, but less memory
 _STRAGGLERS = timedelta(minutes=10)  # an hour is summed up when its last runs are over and stored
 
+_SPANS = text(
+    CHECK_IDS  # noqa: S608 constants
+    + """
+SELECT check_id,
+  (SELECT min(started) FROM healthd_outcomes o WHERE o.check_id = ids.check_id) AS oldest,
+  (SELECT max(started) FROM healthd_outcomes o WHERE o.check_id = ids.check_id) AS newest,
+  (SELECT max(hour) FROM healthd_hourly h WHERE h.check_id = ids.check_id AND measure = :runs AND series = '') AS summed
+FROM ids WHERE check_id IS NOT NULL
+"""
+)
+_HOURS = text("""
+SELECT hour, runs, samples FROM (
+  SELECT started / :unit * :unit AS hour, count(*) AS runs FROM healthd_outcomes
+  WHERE check_id = :check_id AND started < :before GROUP BY 1
+) AS stored
+LEFT JOIN (
+  SELECT hour AS summed_hour, samples FROM healthd_hourly
+  WHERE check_id = :check_id AND measure = :runs AND series = '' AND hour < :before
+) AS summed ON summed_hour = hour
+""")
 _OUTCOMES = (
     "DELETE FROM healthd_outcomes WHERE check_id = ? AND started IN"
     " (SELECT started FROM healthd_outcomes WHERE check_id = ? AND started < ? ORDER BY started LIMIT ?)"
@@ -43,17 +66,29 @@ _INCIDENTS = (
     "DELETE FROM healthd_incidents WHERE id IN"
     " (SELECT id FROM healthd_incidents WHERE resolved_at < ? ORDER BY resolved_at, id LIMIT ?)"
 )
-_INCIDENTS_AT_ONCE = 50  # each with the twenty or so entries of its timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is there of one check, in epoch microseconds: its outcomes, and the hours summed up so far (until)."""
+
+    check_id: str
+    oldest: int
+    newest: int
+    summed: int
+
+    def boundary(self, old: int, ancient: int) -> int:
+        """Outcomes before it go: those that are old, but for the newest of all while that is not ancient."""
+        return old if self.newest < ancient else min(old, self.newest)
 
 
 async def prune(database: Database, now: datetime, *, kept: timedelta, history: timedelta) -> int:
     """Outcomes and delivered messages stay for `kept`; summaries, resolved incidents, messages given up and the
-    audit log for `history`. So does the newest outcome of a check that runs rarely."""
+    audit log for `history`. So does the newest outcome of a check that runs rarely. Returns the rows deleted."""
     old, ancient = _hour_of(now - kept), _hour_of(now - history)
-    deleted = 0
-    for check_id in await database.read(check_ids):
-        await _sum_up(database, check_id, until=_hour_of(now - _STRAGGLERS))
-        deleted += await _delete_outcomes(database, check_id, old, ancient)
+    spans = await database.read(_spans)
+    await _sum_up(database, spans, until=_hour_of(now - _STRAGGLERS))
+    deleted = await _delete_outcomes(database, spans, old, ancient)
     deleted += await _delete(database, [(_HOURLY, (ancient, BATCH))])
     deleted += await _delete(database, [(sql, (ancient, _INCIDENTS_AT_ONCE)) for sql in (_TIMELINE, _INCIDENTS)])
     deleted += await _delete(database, [(_MESSAGES, (old, DELIVERED, BATCH))])
@@ -72,59 +107,85 @@ async def _delete(database: Database, steps: Sequence[Step]) -> int:
     return deleted
 
 
-async def _sum_up(database: Database, check_id: str, *, until: int) -> None:
+def _spans(connection: Connection) -> list[Span]:
+    rows = connection.execute(_SPANS, {"runs": RUNS})
+    return [Span(row.check_id, row.oldest, row.newest, 0 if row.summed is None else row.summed + HOUR) for row in rows]
+
+
+async def _sum_up(database: Database, spans: Sequence[Span], *, until: int) -> None:
     """The whole hours since the last one summed up."""
-
-    def new_hours(connection: Connection) -> list[Step]:
-        newest = connection.scalar(last_hour(check_id))
-        return _summaries(connection, check_id, 0 if newest is None else newest + HOUR, until)
-
-    await _write_in_batches(database, await database.read(new_hours))
+    for some in _portions([span for span in spans if span.summed < until and span.newest >= span.summed]):
+        await _write(database, await database.read(partial(_new_hours, spans=some, until=until)))
 
 
-async def _delete_outcomes(database: Database, check_id: str, old: int, ancient: int) -> int:
-    def find(connection: Connection) -> tuple[int, list[Step]]:
-        newest, oldest = connection.execute(
-            select(func.max(outcomes.c.started), func.min(outcomes.c.started)).where(outcomes.c.check_id == check_id)
-        ).one()
-        boundary = old if newest is None or newest < ancient else min(old, newest)
-        if oldest is None or oldest >= boundary:
-            return 0, []
-        late = _hours_with_late_outcomes(connection, check_id, old)
-        return boundary, [step for hour in late for step in _summaries(connection, check_id, hour, hour + HOUR)]
-
-    boundary, summaries = await database.read(find)
-    await _write_in_batches(database, summaries)
-    row: Row = (check_id, check_id, boundary, BATCH)
-    return await _delete(database, [(_OUTCOMES, row)]) if boundary else 0
+def _new_hours(connection: Connection, spans: Sequence[Span], until: int) -> list[Step]:
+    return [
+        step for span in spans for step in _summaries(connection, span.check_id, max(span.summed, span.oldest), until)
+    ]
 
 
-def _hours_with_late_outcomes(connection: Connection, check_id: str, before: int) -> list[int]:
-    """Hours that hold more outcomes than were summed up: stored late, after an outage or a jump of the clock."""
-    hour = (outcomes.c.started // HOUR).label("hour")
-    stored = connection.execute(
-        select(hour, func.count()).where(outcomes.c.check_id == check_id, outcomes.c.started < before).group_by(hour)
+def _summaries(connection: Connection, check_id: str, since: int, until: int) -> Iterator[Step]:
+    query = select(outcomes.c.started, outcomes.c.body).where(
+        outcomes.c.check_id == check_id, outcomes.c.started >= since, outcomes.c.started < until
     )
-    summed = {
-        row.hour // HOUR: row.samples
-        for row in connection.execute(
-            select(hourly.c.hour, hourly.c.samples).where(
-                hourly.c.check_id == check_id, hourly.c.measure == RUNS, hourly.c.series == "", hourly.c.hour < before
-            )
-        )
-    }
-    return [number * HOUR for number, runs in stored if runs > summed.get(number, 0)]
+    if until - since > _MANY_HOURS:
+        query = query.execution_options(yield_per=500)
+    return hourly_steps(check_id, ((row.started, row.body) for row in connection.execute(query)))
 
 
-def _summaries(connection: Connection, check_id: str, since: int, until: int) -> list[Step]:
-    rows = connection.execute(
-        select(outcomes.c.started, outcomes.c.body)
-        .where(outcomes.c.check_id == check_id, outcomes.c.started >= since, outcomes.c.started < until)
-        .execution_options(yield_per=500)
-    )
-    return list(hourly_steps(check_id, ((row.started, row.body) for row in rows)))
+async def _delete_outcomes(database: Database, spans: Sequence[Span], old: int, ancient: int) -> int:
+    deleted = 0
+    for some in _portions([span for span in spans if span.oldest < span.boundary(old, ancient)]):
+        late, deletions = await database.read(partial(_old_hours, spans=some, old=old, ancient=ancient))
+        await _write(database, late)
+        for steps in _packed(deletions):
+            deleted += await database.write(partial(tuple, steps))
+    return deleted
 
 
-async def _write_in_batches(database: Database, steps: Sequence[Step]) -> None:
+_Deletion = tuple[str, int, int]  # check, before when, how many
+
+
+def _old_hours(
+    connection: Connection, spans: Sequence[Span], old: int, ancient: int
+) -> tuple[list[Step], list[_Deletion]]:
+    """Summaries of hours with more outcomes than were summed up (stored late, after an outage or a jump of the
+    clock), and what can be deleted then."""
+    late: list[Step] = []
+    deletions: list[_Deletion] = []
+    for span in spans:
+        given = {"unit": HOUR, "check_id": span.check_id, "before": old, "runs": RUNS}
+        count = 0
+        for hour, runs, samples in connection.execute(_HOURS, given).all():
+            count += runs
+            if runs > (samples or 0):
+                late += _summaries(connection, span.check_id, hour, hour + HOUR)
+        deletions.append((span.check_id, span.boundary(old, ancient), count))
+    return late, deletions
+
+
+def _packed(deletions: Sequence[_Deletion]) -> Iterator[list[Step]]:
+    """Transactions of at most BATCH rows."""
+    steps: list[Step] = []
+    room = BATCH
+    for check_id, before, count in deletions:
+        left = count
+        while left > 0:
+            rows = min(left, room)
+            steps.append((_OUTCOMES, (check_id, check_id, before, rows)))
+            left, room = left - rows, room - rows
+            if room == 0:
+                yield steps
+                steps, room = [], BATCH
+    if steps:
+        yield steps
+
+
+def _portions(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    for start in range(0, len(spans), _CHECKS_AT_ONCE):
+        yield spans[start : start + _CHECKS_AT_ONCE]
+
+
+async def _write(database: Database, steps: Sequence[Step]) -> None:
     for start in range(0, len(steps), BATCH):
         await database.write(partial(tuple, steps[start : start + BATCH]))
