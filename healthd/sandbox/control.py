@@ -33,7 +33,12 @@ class Control:
         self._port = free_port()
         self._runner: web.AppRunner | None = None
         self.state = State(
-            os.getpid(), f"http://127.0.0.1:{self._port}", secrets.token_urlsafe(24), page_url, production.inbox.url
+            pid=os.getpid(),
+            control_url=f"http://127.0.0.1:{self._port}",
+            token=secrets.token_urlsafe(24),
+            page_url=page_url,
+            inbox_url=production.inbox.url,
+            data=str(production.folder),
         )
 
     async def start(self) -> None:

@@ -21,6 +21,7 @@ class Production:
     """Data lives in `folder`, logs in `logs`. `stop` may be called after a `start` that failed half-way."""
 
     def __init__(self, folder: Path, logs: Path, on_message: Callable[[Received], None]) -> None:
+        self.folder = folder
         self.database = Database(folder, logs / "postgres.log")
         self.cache = Cache(logs / "redis.log")
         self.storage = Storage(logs / "s3.log")

@@ -21,12 +21,13 @@ from healthd.sandbox.control import Control
 from healthd.sandbox.inbox import Received
 from healthd.sandbox.production import Production
 from healthd.sandbox.remote import running
-from healthd.sandbox.state import DEFAULT_FOLDER, write_private
+from healthd.sandbox.state import DEFAULT_FOLDER, read, write_private
 
 Say = Callable[[str], None]
 DEFAULT_PORT = 9780
 ENVIRONMENT_FILE = "env"
 _DAEMON_READY_SECONDS = 30
+_DATA_PREFIX = "healthd-sandbox-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def _prepare(folder: Path) -> Path:
     """The folder for logs, with nothing left of an earlier sandbox. Refuses a folder that is in use."""
     if (other := running(folder)) is not None:
         raise SandboxError(f"a sandbox runs here already (process {other['pid']}); end it with: healthd sandbox stop")
+    _remove_data_of_killed(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     logs = folder / "logs"
     shutil.rmtree(logs, ignore_errors=True)
@@ -115,8 +117,18 @@ def _prepare(folder: Path) -> Path:
     return logs
 
 
+def _remove_data_of_killed(folder: Path) -> None:
+    """A sandbox that was killed could not remove its servers' data."""
+    try:
+        data = Path(read(folder).data)
+    except SandboxError:
+        return
+    if data.parent == Path(tempfile.gettempdir()) and data.name.startswith(_DATA_PREFIX):
+        shutil.rmtree(data, ignore_errors=True)
+
+
 def _data_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="healthd-sandbox-"))
+    folder = Path(tempfile.mkdtemp(prefix=_DATA_PREFIX))
     folder.chmod(0o711)  # as root, PostgreSQL runs as another user and has to get to its part
     return folder
 

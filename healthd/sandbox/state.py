@@ -22,6 +22,7 @@ class State:
     token: str
     page_url: str
     inbox_url: str
+    data: str  # folder of the servers' data
 
 
 def write(folder: Path, state: State) -> None:

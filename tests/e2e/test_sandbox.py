@@ -30,7 +30,7 @@ def new_sandbox(tmp_path: Path) -> Iterator[NewSandbox]:
 
     yield make
     for sandbox in made:
-        sandbox.process.stop(signal.SIGKILL)
+        sandbox.stop()
 
 
 def told(sandbox: Sandbox, event: str, title: str) -> set[str]:
@@ -44,6 +44,11 @@ def told(sandbox: Sandbox, event: str, title: str) -> set[str]:
 
 def descendants(sandbox: Sandbox) -> list[psutil.Process]:
     return psutil.Process(sandbox.process.pid).children(recursive=True)
+
+
+def data_folder(children: list[psutil.Process]) -> Path:
+    """Where the servers' data is: PostgreSQL was started in its part of it."""
+    return next(Path(child.cmdline()[2]).parents[1] for child in children if "-D" in child.cmdline())
 
 
 def test_an_incident_is_opened_told_and_resolved(new_sandbox: NewSandbox) -> None:
@@ -84,6 +89,7 @@ def test_works_without_installed_servers(new_sandbox: NewSandbox) -> None:
 def test_kill_9_leaves_nothing_running(new_sandbox: NewSandbox) -> None:
     sandbox = new_sandbox("--port", str(free_port())).start()
     children = descendants(sandbox)
+    data = data_folder(children)
     names = " ".join(child.name() for child in children)
     assert "postgres" in names
     assert "redis-server" in names
@@ -92,16 +98,17 @@ def test_kill_9_leaves_nothing_running(new_sandbox: NewSandbox) -> None:
     assert alive == []
     assert "no sandbox is running" in sandbox.call("status").stderr
     assert new_sandbox("--port", str(free_port())).start(), "the folder can be used again"
+    assert not data.exists(), "the next one removes what the killed one had to leave"
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_all_of_it(new_sandbox: NewSandbox, sig: signal.Signals) -> None:
     sandbox = new_sandbox("--no-daemon").start()
     children = descendants(sandbox)
-    folders = {Path(child.cwd()) for child in children if "postgres" in child.name()}
+    data = data_folder(children)
     assert sandbox.process.stop(sig) == 0
     assert [child for child in children if child.is_running()] == []
-    assert [folder for folder in folders if folder.exists()] == []
+    assert not data.exists()
     assert sorted(path.name for path in sandbox.folder.iterdir()) == ["env", "logs"]
 
 

@@ -33,6 +33,7 @@ class Sandbox:
         )  # fmt: skip
 
     def start(self) -> Sandbox:
+        self.output.unlink(missing_ok=True)  # an earlier one in this folder said the same
         self.process.start()
         until(lambda: "Up in" in self.said() or not self.process.running(), "the sandbox comes up", 60)
         assert self.process.running(), self.said()
