@@ -160,10 +160,7 @@ class CheckReader:
         interval = min((rule.every for rule in rules if rule.every is not None), default=None)
         unknown = _unknown(shape.unknown or defaults.unknown, interval)
         flapping = _flapping(shape.flapping or defaults.flapping)
-        timeout = shape.timeout or defaults.timeout or self._context.settings.default_timeout
-        if interval is not None and timeout > interval:
-            text = f"check {frame.name}/{shape.name}: its timeout {format_duration(timeout.total_seconds())} is longer"
-            self._context.warn(node, f"{text} than its interval {format_duration(interval.total_seconds())}")
+        timeout = self._timeout(shape, node, interval)
         return Check(
             system=frame.name,
             name=shape.name,
@@ -189,6 +186,18 @@ class CheckReader:
             fingerprint=check_fingerprint(probe, rows, rules, unknown, flapping),
             enabled=shape.enabled,
         )
+
+    def _timeout(self, shape: CheckShape, node: MappingNode, interval: timedelta | None) -> timedelta:
+        given, usual = shape.timeout or self._frame.defaults.timeout, self._context.settings.default_timeout
+        if interval is None:
+            return given or usual
+        if given is None:  # a look ends before the next one is due
+            return min(usual, interval * 0.9)
+        if given > interval:
+            longer, than = format_duration(given.total_seconds()), format_duration(interval.total_seconds())
+            subject = f"check {self._frame.name}/{shape.name}"
+            self._context.warn(node, f"{subject}: its timeout {longer} is longer than its interval {than}")
+        return given
 
     def _grace(self, shape: CheckShape, rules: tuple[Rule, ...], interval: timedelta | None) -> timedelta:
         given = shape.grace if shape.grace is not None else self._frame.defaults.grace
