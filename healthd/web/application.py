@@ -1,30 +1,86 @@
-"""The routes: metrics, health, API and pages."""
+"""The application: routes, what wraps them, and the API that is loaded when it is first asked."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from healthd.store.base import StoreError
+from healthd.web import lifecycle, pages
 from healthd.web.daemon import Daemon
+from healthd.web.desk import Desk
+from healthd.web.errors import answer, unexpected
+from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders
+from healthd.web.security import Gate, RequestError
+from healthd.web.templating import Templates
 
-EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+STATIC = Path(__file__).parent / "static"
 
 
-def create_app(daemon: Daemon) -> FastAPI:
-    """The ASGI application of one daemon."""
-    app = FastAPI(title="healthd", docs_url="/api/docs", openapi_url="/api/openapi.json", redoc_url=None)
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
 
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(await daemon.exposition(), media_type=EXPOSITION)
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> Response:
-        return PlainTextResponse("alive\n")
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> Response:
-        reasons = daemon.unready()
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
-
+def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Starlette:
+    """The ASGI application of one daemon. Cheap: templates and API are loaded when they are first asked for."""
+    desk = Desk(daemon, Gate(daemon.settings), Templates(), now)
+    app = Starlette(
+        routes=[
+            *lifecycle.ROUTES,
+            *pages.ROUTES,
+            Route("/favicon.ico", _favicon),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/api", LazyApi(desk)),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(HeadAsGet),
+            Middleware(Compression),
+            Middleware(BodyLimit),
+            Middleware(ReadingRights),
+        ],
+        exception_handlers={
+            RequestError: answer,
+            StoreError: answer,
+            HTTPException: answer,
+            Exception: unexpected,
+        },
+    )
+    app.state.desk = desk
     return app
+
+
+async def _favicon(request: Request) -> Response:
+    return FileResponse(STATIC / "favicon.svg", media_type="image/svg+xml")
+
+
+class LazyApi:
+    """The API. Its framework takes longer to import than a daemon may take to start, so that waits for a request."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._app: ASGIApp | None = None
+        self._loading = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._loading:
+            if self._app is None:
+                self._app = await asyncio.to_thread(self._load)
+        await self._app(scope, receive, send)
+
+    def _load(self) -> ASGIApp:
+        from healthd.web.api.application import create_api
+
+        return create_api(self._desk)

@@ -56,6 +56,14 @@ class Daemon(Protocol):
     def incidents(self) -> Mapping[str, Incident]:
         """Open incidents by id."""
 
+    @property
+    def suppressed(self) -> Mapping[str, str]:
+        """Checks kept quiet, and the broken dependency that explains each."""
+
+    @property
+    def reload_problem(self) -> str:
+        """Why the last reload was refused; empty when it was not."""
+
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""
 

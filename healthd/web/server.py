@@ -42,6 +42,7 @@ class Server:
             access_log=False,
             server_header=False,
             lifespan="off",
+            ws="none",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
         )

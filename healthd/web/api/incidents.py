@@ -1,0 +1,80 @@
+"""Incidents and their acknowledgement."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import JSONResponse
+
+from healthd.model.incidents import Incident
+from healthd.web.api import models, serialise
+from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.pages.incidents import find, take
+from healthd.web.security import actor_name
+
+router = APIRouter(tags=["incidents"])
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
+
+
+@router.get("/incidents", summary="Incidents", responses={200: {"model": models.IncidentList}})
+async def list_incidents(
+    *,
+    desk: TheDesk,
+    open: Annotated[bool | None, Query(description="true: only open ones; false: only those that are over.")] = None,  # noqa: A002 - the parameter's name
+    system: Annotated[str, Query(description="Of this system.")] = "",
+    check: Annotated[str, Query(description="Of this check: system/name.")] = "",
+    before: Before = "",
+    limit: Limit = 100,
+) -> JSONResponse:
+    """Newest first. Open ones are given without asking the database."""
+    end = maybe_moment(before, "before")
+    if open:
+        found = [
+            i
+            for i in desk.daemon.incidents.values()
+            if system in ("", i.system) and check in ("", i.check_id) and (end is None or i.opened_at < end)
+        ]
+        found.sort(key=lambda i: i.opened_at, reverse=True)
+    else:
+        store = desk.daemon.store
+        found = await desk.ask(store.incidents(system=system, check_id=check, before=end, limit=limit))
+    if open is False:
+        found = [i for i in found if not i.is_open]
+    return JSONResponse({"incidents": [serialise.incident(i) for i in found[:limit]]})
+
+
+@router.get(
+    "/incidents/{incident_id}",
+    summary="One incident with its timeline",
+    responses={200: {"model": models.IncidentDetail}, **NOT_FOUND},
+)
+async def get_incident(desk: TheDesk, incident_id: str) -> JSONResponse:
+    """Open or over."""
+    return JSONResponse(await _detail(desk, await find(desk, incident_id)))
+
+
+@router.post(
+    "/incidents/{incident_id}/acknowledge",
+    summary="Mark an open incident as somebody's",
+    dependencies=[Depends(require_token)],
+    responses={
+        200: {"model": models.IncidentDetail}, 403: {"model": models.Error}, 409: {"model": models.Error}, **NOT_FOUND,
+    },
+)  # fmt: skip
+async def acknowledge(
+    desk: TheDesk, incident_id: str, request: models.AcknowledgeRequest | None = None
+) -> JSONResponse:
+    """409 when it is over. Acknowledging again puts the newer name on it."""
+    actor = actor_name(request.actor if request else "", "api")
+    taken = await take(desk, incident_id, actor, request.note if request else "")
+    return JSONResponse(await _detail(desk, taken))
+
+
+async def _detail(desk: Any, found: Incident) -> dict[str, Any]:
+    timeline = await desk.ask(desk.daemon.store.timeline(found.id))
+    return {
+        **serialise.incident(found),
+        "timeline": [serialise.entry(entry) for entry in timeline],
+        "channels": list(found.details.get("channels", ())),
+    }

@@ -1,0 +1,250 @@
+"""The shapes of what the API answers: its description. The answers themselves are written by serialise.py."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LevelWord = Literal["ok", "warning", "critical", "unknown"]
+StatusWord = Literal["critical", "warning", "unknown", "waiting", "ok", "disabled"]
+Number = float | str | None
+
+
+class Shape(BaseModel):
+    """Has these keys and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Error(BaseModel):
+    """What went wrong."""
+
+    error: str
+    hint: str = Field("", description="what would help; left out when there is nothing to say")
+
+
+class Measurement(Shape):
+    name: str
+    series: str = Field(description='tells apart several of one name; "" where there is one')
+    value: Number = Field(description="in the unit; a word; null when it is not finite")
+    unit: str
+    text: str = Field(description="for people")
+
+
+class Verdict(Shape):
+    row: str = Field(description="the threshold row")
+    measure: str
+    series: str
+    value: Number
+    unit: str
+    text: str
+    level: LevelWord
+    limit: str = Field(description='the condition that decided, "" when in order')
+    note: str
+
+
+class Evidence(Shape):
+    title: str
+    text: str
+
+
+class Outcome(Shape):
+    check: str
+    started: str
+    duration: float = Field(description="seconds")
+    level: LevelWord = Field(description="what the run saw, before `for:`")
+    reason: str
+    error_kind: str = Field(description='"" unless it could not look: timeout, refused, dns, auth, ...')
+    trigger: str = Field(description="schedule, catch-up, confirm, manual")
+    cadence: str
+    due: str | None
+    late: bool
+    measurements: list[Measurement]
+    verdicts: list[Verdict]
+    evidence: list[Evidence]
+
+
+class CheckSummary(Shape):
+    id: str
+    system: str
+    name: str
+    title: str
+    status: StatusWord = Field(description="after `for:`; waiting: not run yet; disabled: does not run")
+    level: LevelWord = Field(description="of the last run")
+    reason: str
+    since: str | None = Field(description="when the status began")
+    cadences: list[str]
+    interval: float | None = Field(description="seconds; null for one that runs by calendar alone")
+    enabled: bool
+    firing: bool
+    overdue: bool
+    flapping: bool
+    suppressed_by: str = Field(description='the broken dependency that keeps it quiet, ""')
+    incident: str = Field(description='the open incident\'s id, ""')
+    last_run: str | None
+    last_ok: str | None
+    next_run: str | None
+    verdicts: list[Verdict]
+
+
+class ThresholdRow(Shape):
+    row: str
+    measure: str
+    unit: str
+    target: str
+    acceptable: str
+    warning: str
+    critical: str
+    for_: float = Field(alias="for", description="seconds")
+    recover_for: float = Field(description="seconds")
+
+
+class CheckDetail(CheckSummary):
+    description: str
+    probe: str
+    parameters: dict[str, str] = Field(description="as set, without secrets")
+    thresholds: list[ThresholdRow]
+    schedule: list[str] = Field(description="in words")
+    next_calendar_runs: list[str]
+    timezone: str
+    timeout: float = Field(description="seconds")
+    severity: str
+    warning_severity: str
+    playbook: str
+    depends_on: list[str]
+    covers: list[str]
+    labels: dict[str, str]
+    runbook_url: str
+    source: str
+    last_outcome: Outcome | None
+
+
+class CheckList(Shape):
+    checks: list[CheckSummary]
+    total: int = Field(description="that match, on all pages")
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
+
+
+class OutcomeList(Shape):
+    outcomes: list[Outcome]
+
+
+class HistoryPoint(Shape):
+    at: str = Field(description="the slot's start")
+    minimum: float
+    average: float
+    maximum: float
+
+
+class History(Shape):
+    check: str
+    measure: str
+    series: str
+    unit: str
+    since: str
+    until: str
+    points: list[HistoryPoint]
+
+
+class IncidentSummary(Shape):
+    id: str
+    system: str
+    check: str
+    title: str
+    severity: str
+    level: LevelWord
+    reason: str
+    open: bool
+    opened_at: str
+    resolved_at: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str
+    playbook: str
+
+
+class TimelineEntry(Shape):
+    at: str
+    kind: str
+    text: str
+    actor: str
+
+
+class IncidentDetail(IncidentSummary):
+    timeline: list[TimelineEntry]
+    channels: list[str] = Field(description="where it was told")
+
+
+class IncidentList(Shape):
+    incidents: list[IncidentSummary]
+
+
+class SystemSummary(Shape):
+    name: str
+    title: str
+    timezone: str
+    status: StatusWord
+    counts: dict[str, int] = Field(description="checks by status")
+    incidents: int = Field(description="open")
+    cadences: dict[str, str] = Field(description="name to when, in words")
+
+
+class SystemList(Shape):
+    systems: list[SystemSummary]
+
+
+class ComingRun(Shape):
+    at: str
+    system: str
+    cadence: str
+    rule: str
+    count: int = Field(description="how many checks")
+    checks: list[str] = Field(description="the first 100 ids")
+
+
+class Schedule(Shape):
+    runs: list[ComingRun]
+
+
+class Waiting(Shape):
+    channel: str
+    pending: int
+    oldest: str | None
+
+
+class Outbox(Shape):
+    channels: list[Waiting]
+
+
+class AuditEntry(Shape):
+    at: str
+    actor: str
+    action: str
+    target: str
+    detail: str
+
+
+class AuditList(Shape):
+    entries: list[AuditEntry]
+
+
+class Status(Shape):
+    version: str
+    started_at: str
+    ready: bool
+    reasons: list[str] = Field(description="why it is not ready")
+    reload_problem: str = Field(description='why the last reload was refused, ""')
+    catalogue: str = Field(description="digest of the catalogue in force")
+    warnings: list[str] = Field(description="of the catalogue")
+    status: StatusWord = Field(description="the worst of all checks")
+    counts: dict[str, int] = Field(description="checks by status")
+    incidents: int = Field(description="open")
+
+
+class RunRequest(Shape):
+    actor: str = Field("api", description="who, for the audit log", max_length=200)
+
+
+class AcknowledgeRequest(Shape):
+    actor: str = Field("api", description="who, for the incident and the audit log", max_length=200)
+    note: str = Field("", description="what you are doing about it", max_length=4_000)

@@ -1,0 +1,76 @@
+"""What every handler works with: the daemon, the gate, the templates and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from healthd.model.catalogue import Check
+from healthd.model.outcomes import Outcome
+from healthd.store.base import StoreError
+from healthd.web.daemon import Daemon
+from healthd.web.nearest import nearest
+from healthd.web.security import Gate, RequestError, Session
+from healthd.web.templating import Templates
+
+T = TypeVar("T")
+STORE_PATIENCE = 10.0  # seconds a page waits for the store
+RUN_PATIENCE = 30.0  # seconds beyond a check's own timeout that a run may wait for its turn and its record
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One per application."""
+
+    daemon: Daemon
+    gate: Gate
+    templates: Templates
+    now: Callable[[], datetime]
+
+    def session(self, request: Request) -> Session | None:
+        """Of the browser that asks, if it has one."""
+        return self.gate.session(request, self.now())
+
+    def check(self, system: str, name: str) -> Check:
+        """Raises RequestError 404 with the nearest one."""
+        checks = self.daemon.catalogue.checks
+        check_id = f"{system}/{name}"
+        if check_id not in checks:
+            raise RequestError(404, f"no check {check_id!r}", nearest(check_id, checks))
+        return checks[check_id]
+
+    def require_ready(self) -> None:
+        """Raises RequestError 503 while the daemon cannot run and record anything."""
+        if reasons := self.daemon.unready():
+            raise RequestError(503, "healthd is not ready: " + "; ".join(reasons), "try again shortly")
+
+    async def ask(self, question: Awaitable[T]) -> T:
+        """An answer of the store. Raises StoreError, also when it takes too long."""
+        try:
+            return await asyncio.wait_for(question, STORE_PATIENCE)
+        except TimeoutError:
+            raise StoreError(f"the database did not answer within {STORE_PATIENCE:g}s") from None
+
+    async def change(self, work: Awaitable[T], patience: float = RUN_PATIENCE) -> T:
+        """Something that changes state and is recorded. Raises RequestError 503 when it takes too long: it goes on."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(work)), patience)
+        except TimeoutError:
+            raise RequestError(503, f"not done after {patience:g}s; it goes on", "look again shortly") from None
+
+    async def run(self, check: Check, actor: str) -> Outcome:
+        """Run a check now and wait until it is recorded."""
+        attempts = check.timeout.total_seconds() * check.retry.attempts
+        backing_off = check.retry.backoff.total_seconds() * 2**check.retry.attempts
+        return await self.change(self.daemon.run_now(check.id, actor), attempts + backing_off + RUN_PATIENCE)
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk of the application that answers this request."""
+    desk: Desk = request.app.state.desk
+    return desk

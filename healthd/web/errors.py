@@ -1,0 +1,62 @@
+"""Every error as an answer: JSON for programs, a page for people; never a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from healthd.store.base import StoreError
+from healthd.web.security import RequestError
+from healthd.web.views import page
+
+FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/")
+
+log = structlog.get_logger("healthd.web")
+
+
+def refusal_of(error: Exception) -> RequestError:
+    """What to say of an exception. One that nobody expected is not quoted."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, StoreError):
+        return RequestError(503, f"the database did not answer: {error.reason}", "checks go on; try again shortly")
+    if isinstance(error, HTTPException):
+        hint = {
+            404: "the API is described at /api/docs",
+            405: f"allowed: {(error.headers or {}).get('Allow', 'see /api/docs')}",
+        }.get(error.status_code, "")
+        return RequestError(error.status_code, HTTPStatus(error.status_code).phrase.lower(), hint)
+    return RequestError(500, "healthd made a mistake answering this", "its log says more; checks go on")
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed."""
+    refusal = refusal_of(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="healthd"'
+    if request.url.path.startswith(FOR_PROGRAMS):
+        return JSONResponse(as_json(refusal), refusal.status, headers)
+    title = HTTPStatus(refusal.status).phrase
+    template = "sign-in.html" if refusal.status == 401 else "error.html"
+    target = request.url.path if request.method in ("GET", "HEAD") else "/"
+    context = {"title": title, "refusal": refusal, "failed": "", "target": target}
+    response = await page(request, template, refusal.status, **context)
+    response.headers.update(headers)
+    return response
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """As `answer`, for an exception that is a mistake of ours: the log has it in full."""
+    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return await answer(request, error)
+
+
+def as_json(refusal: RequestError) -> dict[str, Any]:
+    """`{"error": ..., "hint": ...}`, the hint only where there is one."""
+    return {"error": refusal.error} | ({"hint": refusal.hint} if refusal.hint else {})

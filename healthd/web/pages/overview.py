@@ -1,0 +1,132 @@
+"""All systems at a glance, and one system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from healthd.model.catalogue import Catalogue, System
+from healthd.model.incidents import Incident
+from healthd.web.daemon import Daemon
+from healthd.web.desk import desk_of
+from healthd.web.listing import FOLD, STATUS_WORDS, Filter, listing
+from healthd.web.nearest import nearest
+from healthd.web.security import RequestError
+from healthd.web.standing import Status, count, overall, statuses
+from healthd.web.views import page
+
+INCIDENTS = 50
+MAX_SEARCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One system in numbers."""
+
+    system: System
+    counts: Mapping[Status, int]
+    incidents: int
+
+    @property
+    def status(self) -> Status:
+        return overall(self.counts)
+
+
+async def overview(request: Request) -> Response:
+    """`/`: the state of everything, open incidents, systems, checks."""
+    daemon = desk_of(request).daemon
+    wanted = _filter(request)
+    found = statuses(daemon, daemon.catalogue.checks.values())
+    counts = count(found.values())
+    many = wanted.is_empty and len(found) > FOLD
+    shown = Filter(status="problem") if many else wanted
+    return await page(
+        request,
+        "overview.html",
+        overall=overall(counts),
+        counts=counts,
+        total=len(found),
+        many=many,
+        not_ready=daemon.unready(),
+        reload_problem=daemon.reload_problem,
+        incidents=by_severity(daemon.catalogue, daemon.incidents.values())[:INCIDENTS],
+        systems=_summaries(daemon, found),
+        **_listing(request, shown),
+    )
+
+
+async def system(request: Request) -> Response:
+    """`/systems/{name}`: one system's checks, cadences and incidents."""
+    daemon = desk_of(request).daemon
+    name = request.path_params["system"]
+    known = daemon.catalogue.systems.get(name)
+    if known is None:
+        raise RequestError(404, f"no system {name!r}", nearest(name, daemon.catalogue.systems))
+    wanted = _filter(request, system=name)
+    open_ = [incident for incident in daemon.incidents.values() if incident.system == name]
+    counts = count(statuses(daemon, known.checks).values())
+    return await page(
+        request,
+        "system.html",
+        system=known,
+        overall=overall(counts),
+        counts=counts,
+        total=len(known.checks),
+        incidents=by_severity(daemon.catalogue, open_)[:INCIDENTS],
+        **_listing(request, wanted),
+    )
+
+
+def by_severity(catalogue: Catalogue, incidents: object) -> list[Incident]:
+    """Worst severity first, then the oldest."""
+
+    def rank(incident: Incident) -> tuple[int, object]:
+        known = catalogue.systems.get(incident.system)
+        severity = known.severities.get(incident.severity) if known else None
+        return (severity.rank if severity else 99, incident.opened_at)
+
+    return sorted(incidents, key=rank)  # type: ignore[call-overload, no-any-return]
+
+
+def _summaries(daemon: Daemon, found: Mapping[str, Status]) -> list[Summary]:
+    open_ = [incident.system for incident in daemon.incidents.values()]
+    return [
+        Summary(known, count(found[check.id] for check in known.checks), open_.count(known.name))
+        for known in daemon.catalogue.systems.values()
+    ]
+
+
+def _filter(request: Request, system: str = "") -> Filter:
+    """From the query; addresses of pages are written by hand too, so what is wrong is said."""
+    query = request.query_params
+    status = query.get("status", "")
+    if status and status not in STATUS_WORDS:
+        raise RequestError(400, f"no status {status!r}", f"there are {', '.join(STATUS_WORDS)}")
+    return Filter(
+        status, system or query.get("system", ""), query.get("cadence", ""), query.get("q", "").strip()[:MAX_SEARCH]
+    )
+
+
+def _listing(request: Request, wanted: Filter) -> dict[str, Any]:
+    number = request.query_params.get("page", "1")
+    found = listing(desk_of(request).daemon, wanted, int(number[:9]) if number.isdecimal() else 1)
+    kept = {k: v for k, v in request.query_params.items() if k in ("status", "system", "cadence", "q") and v}
+
+    def address(**changed: object) -> str:
+        """This page with some of its filters changed; an empty one is left out."""
+        query = {k: v for k, v in {**kept, **changed}.items() if v}
+        return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+
+    return {"listing": found, "wanted": wanted, "address": address, "catalogue": desk_of(request).daemon.catalogue}
+
+
+ROUTES = [
+    Route("/", overview),
+    Route("/systems/{system}", system),
+]

@@ -1,0 +1,73 @@
+"""The page templates: loaded when a page is first asked for, rendered in slices that give way to running checks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from healthd.web.plot import SIZES
+from healthd.web.standing import Status, word
+from healthd.web.words import ago, clock, duration, limits_text, rfc3339, value_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+FOLDER = Path(__file__).parent / "templates"
+SLICE_SECONDS = 0.005  # how long rendering may keep the event loop
+SYMBOLS = {
+    Status.OK: "✓", Status.WARNING: "▲", Status.CRITICAL: "✖", Status.UNKNOWN: "?",
+    Status.WAITING: "…", Status.DISABLED: "–",
+}  # fmt: skip
+
+
+class Templates:
+    """`render` is all there is."""
+
+    def __init__(self) -> None:
+        self._environment: Environment | None = None
+
+    async def render(self, name: str, context: dict[str, Any]) -> str:
+        """The page `name` with `context`, everything escaped that is not a template's own."""
+        template = await asyncio.to_thread(self._template, name)
+        parts = []
+        give_way_at = time.perf_counter() + SLICE_SECONDS
+        for part in template.generate(context):
+            parts.append(part)
+            if time.perf_counter() > give_way_at:
+                await asyncio.sleep(0)
+                give_way_at = time.perf_counter() + SLICE_SECONDS
+        return "".join(parts)
+
+    def _template(self, name: str) -> Template:
+        if self._environment is None:
+            self._environment = _environment()
+        return self._environment.get_template(name)
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    environment.filters |= {
+        "ago": ago, "clock": clock, "duration": duration, "limits": limits_text, "rfc3339": rfc3339,
+        "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
+        "plural": _plural, "day": _day,
+    }  # fmt: skip
+    environment.globals["sizes"] = {size.name: size for size in SIZES}
+    return environment
+
+
+def _plural(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _day(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    return f"{local:%A} {local.day} {local:%B %Y}"

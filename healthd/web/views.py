@@ -1,0 +1,36 @@
+"""A page as an answer: its template with what every page shows."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from healthd.web.desk import desk_of
+
+REFRESH_SECONDS = 5
+UTC = ZoneInfo("UTC")
+
+
+async def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """`template` rendered with `context` and: now, session, can_sign_in, path, open_incidents, live."""
+    desk = desk_of(request)
+    common = {
+        "now": desk.now(),
+        "utc": UTC,
+        "session": desk.session(request),
+        "can_sign_in": desk.gate.has_token,
+        "path": request.url.path,
+        "here": _here(request),
+        "open_incidents": len(desk.daemon.incidents),
+        "refresh": REFRESH_SECONDS if status == 200 else 0,
+    }
+    return HTMLResponse(await desk.templates.render(template, {**common, **context}), status)
+
+
+def _here(request: Request) -> str:
+    """This page's address, to come back to after signing in."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return request.url.path + query if request.method in ("GET", "HEAD") else request.url.path
