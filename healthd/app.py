@@ -179,6 +179,7 @@ class App:
                 problems = tuple(str(problem) for problem in error.problems)
                 self._reload_problem = problems[0] if problems else str(error)
                 log.error("reload_refused", by=actor, problems=list(problems[:20]), count=len(problems))
+                await self._audit(actor, "reload", "catalogue", f"refused: {self._reload_problem}")
                 return ReloadResult(problems)
             old = self._catalogue
             added, changed, removed = diff(old, new) if old else (list(new.checks), [], [])
@@ -192,6 +193,8 @@ class App:
             pauses.settle()
             result = ReloadResult((), len(added), len(changed), len(removed))
             log.info("reloaded", by=actor, added=result.added, changed=result.changed, removed=result.removed)
+            counts = f"{result.added} added, {result.changed} changed, {result.removed} removed"
+            await self._audit(actor, "reload", "catalogue", counts)
             return result
 
     async def _put_in_force(self, catalogue: Catalogue) -> None:
