@@ -6,6 +6,7 @@ from importlib.util import find_spec
 pytest_plugins = [
     name
     for name in (
+        "tests.servers.kubernetes",
         "tests.servers.nginx",
         "tests.servers.postgres",
         "tests.servers.prometheus",

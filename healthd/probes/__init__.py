@@ -7,6 +7,7 @@ from healthd.probes.command import CommandProbe
 from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
+from healthd.probes.kubernetes import KubernetesNodesProbe, KubernetesPodsProbe
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
@@ -35,4 +36,6 @@ PROBES: Mapping[str, Probe] = {
     "redis_length": RedisLengthProbe(),
     "redis_info": RedisInfoProbe(),
     "redis_memory": RedisMemoryProbe(),
+    "kubernetes_nodes": KubernetesNodesProbe(),
+    "kubernetes_pods": KubernetesPodsProbe(),
 }

@@ -1,0 +1,78 @@
+"""What the Kubernetes probes have in common as parameters: which cluster, which namespaces, which objects."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from healthd.probes.base import OneOrMany, Params
+from healthd.probes.kubernetes.selectors import Selector, read_selector
+
+__all__ = ["EVERY_NAMESPACE", "ClusterParams", "Labels", "Names", "NamespacedParams", "named"]
+
+EVERY_NAMESPACE = "*"
+
+
+def _namespaces(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or not all(names):
+        raise ValueError("name at least one namespace, or '*' for all of them")
+    if EVERY_NAMESPACE in names:
+        return (EVERY_NAMESPACE,)
+    if odd := next((name for name in names if not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")), None):
+        raise ValueError(f"{odd!r} is not a namespace: expected its exact name, or '*' alone for all namespaces")
+    return tuple(dict.fromkeys(names))
+
+
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser())
+
+
+Namespaces = Annotated[OneOrMany, AfterValidator(_namespaces)]
+Labels = Annotated[
+    Selector,
+    BeforeValidator(read_selector),
+    WithJsonSchema({"type": ["string", "object"], "additionalProperties": {"type": "string"}}),
+]
+Names = OneOrMany  # exact names or globs
+
+
+class ClusterParams(Params):
+    """Which cluster, and as whom.
+
+    Without `kubeconfig`: inside a pod its service account, elsewhere $KUBECONFIG or ~/.kube/config, as kubectl does.
+    `context` names one of the kubeconfig's contexts; without it the current one.
+    """
+
+    kubeconfig: Annotated[str, AfterValidator(_expanded)] | None = None
+    context: str | None = None
+
+
+class NamespacedParams(ClusterParams):
+    """Objects of one namespace, several, or all (`"*"`), by label selector."""
+
+    namespace: Namespaces
+    selector: Labels = Selector()
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """The namespaces to list, "" standing for all at once."""
+        return tuple("" if name == EVERY_NAMESPACE else name for name in self.namespace)
+
+    def place(self) -> str:
+        """The namespaces in words."""
+        if self.namespace == (EVERY_NAMESPACE,):
+            return "in any namespace"
+        return f"in namespace{'s' if len(self.namespace) > 1 else ''} {', '.join(self.namespace)}"
+
+    def series(self, item: Any) -> str:
+        """What an object is called: its name, with the namespace in front where there can be several."""
+        alone = len(self.namespace) == 1 and self.namespace != (EVERY_NAMESPACE,)
+        return str(item.name) if alone else f"{item.namespace}/{item.name}"
+
+
+def named(name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether `name` is one of those wanted; none wanted means every one."""
+    return not wanted or any(fnmatchcase(name, pattern) for pattern in wanted)

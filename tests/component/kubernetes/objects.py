@@ -1,0 +1,87 @@
+"""Manifests and statuses as Kubernetes' own controllers and kubelets write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Manifest = dict[str, Any]
+
+
+def stamp(ago: timedelta = timedelta(0)) -> str:
+    """A timestamp of the API, that long ago."""
+    return f"{datetime.now(UTC) - ago:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def owned_by(kind: str, name: str, version: str = "apps/v1", uid: str = "11111111-2222-3333-4444-555555555555") -> Any:
+    return [{"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": True}]
+
+
+def pod(name: str, namespace: str, labels: Mapping[str, str] | None = None, **spec: Any) -> Manifest:
+    """With one container `app` unless `containers` says otherwise; `owners` are its ownerReferences."""
+    owners = spec.pop("owners", None)
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels or {})}
+    if owners:
+        metadata["ownerReferences"] = owners
+    container = {"name": "app", "image": "shop/web:1.4.2", **({"resources": spec.pop("resources", {})})}
+    return {
+        "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container], **spec},
+    }  # fmt: skip
+
+
+def running(*, ready: bool = True, restarts: int = 0, last: Manifest | None = None) -> Manifest:
+    """The status of a pod whose container runs; `last` says how the previous one ended."""
+    state = {"running": {"startedAt": stamp(timedelta(minutes=1))}}
+    return {
+        "phase": "Running",
+        "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        "containerStatuses": [_container(state, ready, restarts, last)],
+    }
+
+
+def waiting(
+    reason: str, *, phase: str = "Running", restarts: int = 0, last: Mapping[str, Any] | None = None
+) -> Manifest:
+    """The status of a pod whose container waits: CrashLoopBackOff, ImagePullBackOff."""
+    state = {"waiting": {"reason": reason}}
+    return {
+        "phase": phase,
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": [_container(state, False, restarts, last)],
+    }
+
+
+def ended(reason: str, code: int, ago: timedelta) -> Manifest:
+    """How a container ended."""
+    at = stamp(ago)
+    return {"terminated": {"reason": reason, "exitCode": code, "startedAt": at, "finishedAt": at}}
+
+
+def _container(state: Manifest, ready: bool, restarts: int, last: Manifest | None) -> Manifest:
+    return {
+        "name": "app", "image": "shop/web:1.4.2", "imageID": "", "ready": ready, "restartCount": restarts,
+        "state": state, "lastState": dict(last or {}),
+    }  # fmt: skip
+
+
+def node(name: str, labels: Mapping[str, str] | None = None) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": dict(labels or {})}}
+
+
+def node_status(version: str = "v1.20.2", ready: str = "True", **pressures: str) -> Manifest:
+    conditions = {"Ready": ready, "MemoryPressure": "False", "DiskPressure": "False", **pressures}
+    return {
+        "conditions": [
+            {"type": kind, "status": status, "reason": f"Kubelet{kind}", "message": f"about {kind}",
+             "lastTransitionTime": stamp(timedelta(minutes=4)), "lastHeartbeatTime": stamp()}
+            for kind, status in conditions.items()
+        ],
+        "nodeInfo": {
+            "kubeletVersion": version, "machineID": "", "systemUUID": "", "bootID": "", "kernelVersion": "",
+            "osImage": "", "containerRuntimeVersion": "", "kubeProxyVersion": "", "operatingSystem": "",
+            "architecture": "",
+        },
+        "capacity": {"cpu": "4", "memory": "16Gi", "pods": "110"},
+        "allocatable": {"cpu": "3800m", "memory": "8Gi", "pods": "110"},
+    }  # fmt: skip
