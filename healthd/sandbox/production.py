@@ -61,7 +61,6 @@ class Production:
             "SYNCWATCH_REDIS_URL": self.cache.url,
             "SYNCWATCH_S3_URL": self.storage.url,
             "SYNCWATCH_EVERY": "5s",
-            "SYNCWATCH_TIMEOUT": "4s",
             "SYNCWATCH_RATE_WINDOW": "15s",
             "SYNCWATCH_QUEUE_HOLD": "15s",
             "SYNCWATCH_LATENCY_HOLD": "5s",
