@@ -71,9 +71,8 @@ def _read_duration(value: Any) -> timedelta:
     try:
         return parse_duration(value)
     except UnitError as error:
-        text = f"{value!r} is not a duration" if "not a quantity" in str(error) else str(error)
-        hint = "" if "expected" in text else "expected something like 30s, 5m or 24h"
-        raise RefusedError(text, hint) from None
+        text, _, hint = str(error).partition(": ")
+        raise RefusedError(text, hint or "expected something like 30s, 5m or 24h") from None
 
 
 def read_condition(value: Any) -> Condition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
@@ -68,15 +69,19 @@ def evaluate(
     \b
     healthd evaluate shop/api latency=620ms
     healthd evaluate shop/disk used_ratio{/var}=91% used_ratio{/}=40% --held 10m
+    healthd evaluate shop/backup newest_age=missing
     """
     catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
     found = find_check(catalogue, check_id)
     try:
-        given = [measurement(found, text) for text in measurements]
+        named = dict(measurement(found, text) for text in measurements)
         lasting = parse_duration(duration) if duration else FOR_EVER
     except UnitError as error:
         raise Refused(str(error)) from None
-    status, outcome, state = held(found, given, lasting)
+    # what is not said is not judged; `measure=missing` asks what its absence would mean
+    rows = tuple(row for row in found.thresholds if row.measure in {name for name, _ in named})
+    given = [m for m in named.values() if m is not None]
+    status, outcome, state = held(replace(found, thresholds=rows), given, lasting)
     if output == "json":
         print_json({
             "check": check_id, "status": status.name.lower(), "level": outcome.level.name.lower(),

@@ -111,11 +111,15 @@ def parse_duration(value: str | int | float | timedelta) -> timedelta:
     """Read "90s", "5m", "1h30m", "7d" or a bare number of seconds. Raises UnitError; never negative."""
     if isinstance(value, timedelta):
         return value
+    wrong = UnitError(f"{value!r} is not a duration: expected something like 30s, 5m or 24h")
     if isinstance(value, bool):
-        raise UnitError(f"{value!r} is not a duration: expected something like 30s, 5m or 24h")
-    quantity = Quantity(float(value), None) if isinstance(value, int | float) else parse_quantity(value)
+        raise wrong
+    try:
+        quantity = Quantity(float(value), None) if isinstance(value, int | float) else parse_quantity(value)
+    except UnitError as error:
+        raise error if "did you mean" in str(error) else wrong from None
     if quantity.unit not in (None, Unit.SECONDS):
-        raise UnitError(f"{value!r} is not a duration: expected something like 30s, 5m or 24h")
+        raise wrong
     if not 0 <= quantity.value < 1e10:  # also refuses nan and inf
         raise UnitError(f"{value!r} is not a duration: it must be between 0 and 300 years")
     return timedelta(seconds=quantity.value)

@@ -1,0 +1,172 @@
+"""The commands as people and programs use them: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.nginx import NginxServer
+from tests.servers.receiver import Receiver
+
+CATALOGUE = """\
+system: {name: shop, title: Shop, timezone: Europe/Madrid}
+severities: {SEV1: {pagerduty: critical}, SEV3: {pagerduty: warning}}
+cadences:
+  morning: {on: weekdays, at: "09:00"}
+  first-monday: {on: first monday, at: "10:00"}
+thresholds:
+  web_latency: {measure: latency, target: "< 300ms", warning: ">= 500ms", critical: ">= 1s", for: 10m}
+defaults: {severity: SEV1}
+checks:
+  - {name: web, title: Web, cadence: [morning], every: 1m, probe: {type: http, url: "${SHOP_URL}"},
+     thresholds: web_latency}
+  - {name: disks, title: Disks, cadence: first-monday, probe: {type: disk},
+     thresholds: {measure: used_ratio, warning: ">= 99.9%", critical: ">= 100%"}}
+"""
+
+
+@pytest.fixture
+def healthd(tmp_path: Path) -> Any:
+    """`healthd("check", "shop/web")` in a folder with the catalogue above."""
+    folder = tmp_path / "checks" / "shop"
+    folder.mkdir(parents=True)
+    (folder / "system.yaml").write_text(CATALOGUE)
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("HEALTHD_")}
+        env |= {"SHOP_URL": "http://127.0.0.1:1/", **variables}
+        return subprocess.run(
+            [sys.executable, "-m", "healthd", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+
+    run.folder = folder  # type: ignore[attr-defined]
+    return run
+
+
+def test_validate_says_what_is_there_and_what_is_wrong(healthd: Any) -> None:
+    good = healthd("validate")
+    assert (good.returncode, "2 checks" in good.stdout) == (0, True)
+    (healthd.folder / "more.yaml").write_text("checks:\n  - {name: x, evry: 1m, probe: {type: htpp, url: x}}\n")
+    bad = healthd("validate")
+    assert bad.returncode == 3
+    assert "more.yaml:2" in bad.stderr
+    assert "every" in bad.stderr
+    assert "http" in bad.stderr
+
+
+def test_a_missing_variable_names_the_check_that_needs_it(healthd: Any) -> None:
+    (healthd.folder / "more.yaml").write_text(
+        "checks:\n  - {name: x, every: 1m, probe: {type: http, url: '${NOWHERE_SET}'}}\n"
+    )
+    refused = healthd("validate")
+    assert refused.returncode == 3
+    assert "NOWHERE_SET" in refused.stderr
+    assert "shop/x" in refused.stderr
+
+
+def test_list_for_people_and_for_programs(healthd: Any) -> None:
+    assert "shop/web" in healthd("list").stdout
+    (web,) = json.loads(healthd("list", "--cadence", "morning", "--format", "json").stdout)
+    assert web["id"] == "shop/web"
+    row = next(r for r in web["thresholds"] if r["measure"] == "latency")
+    assert (row["target"], row["critical"], row["for"]) == ("< 300ms", ">= 1s", 600.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["latency=200ms"], 0, "OK"),
+        (["latency=0.5"], 1, "WARNING"),
+        (["latency=1s"], 2, "CRITICAL"),
+        (["latency=1s", "--held", "9m"], 0, "OK"),
+        (["latency=1s", "--held", "10m"], 2, "CRITICAL"),
+        (["latency=1GB"], 3, "seconds"),
+        (["latensy=1s"], 3, "latency"),
+        (["latency"], 3, "measure=value"),
+        (["latency=missing"], 3, "not measured"),
+        (["up=0"], 2, "CRITICAL"),
+        (["up=0", "latency=missing"], 2, "CRITICAL"),
+    ],
+)
+def test_evaluate_judges_without_looking(healthd: Any, arguments: list[str], code: int, word: str) -> None:
+    result = healthd("evaluate", "shop/web", *arguments)
+    assert result.returncode == code, result.stdout + result.stderr
+    assert word in result.stdout + result.stderr
+
+
+def test_check_runs_now_and_its_exit_code_is_the_worst(healthd: Any, nginx: NginxServer) -> None:
+    down = healthd("check", "shop/web", "shop/disks")
+    assert down.returncode == 2
+    assert "connection refused" in down.stdout
+    up = healthd("check", "--cadence", "morning", "--format", "json", SHOP_URL=nginx.url + "/")
+    assert up.returncode == 0, up.stdout
+    (seen,) = json.loads(up.stdout)
+    assert {m["name"] for m in seen["measurements"]} >= {"up", "latency", "status"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check"], "--system"),
+        (["check", "shop/wbe"], "shop/web"),
+        (["check", "--system", "shpo"], "shop"),
+        (["chekc"], "check"),
+        (["next", "--until", "soon"], "30s"),
+        (["next", "--from", "tomorrow"], "2026"),
+        (["notify-test"], "HEALTHD_SLACK_WEBHOOK_URL"),
+        (["ack", "INC-1"], "healthd run"),
+    ],
+)
+def test_wrong_usage_is_code_3_and_says_what_would_be_right(healthd: Any, arguments: list[str], words: str) -> None:
+    result = healthd(*arguments, HEALTHD_PORT="1")
+    assert result.returncode == 3
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_next_is_in_the_systems_own_time_and_knows_summer_time(healthd: Any) -> None:
+    around_the_change = ["--from", "2026-03-27T00:00:00Z", "--until", "11d", "--format", "json"]
+    runs = json.loads(healthd("next", *around_the_change).stdout)
+    assert [(r["at"], r["check"]) for r in runs] == [
+        ("2026-03-27T08:00:00+00:00", "shop/web"),
+        ("2026-03-30T07:00:00+00:00", "shop/web"),
+        ("2026-03-31T07:00:00+00:00", "shop/web"),
+        ("2026-04-01T07:00:00+00:00", "shop/web"),
+        ("2026-04-02T07:00:00+00:00", "shop/web"),
+        ("2026-04-03T07:00:00+00:00", "shop/web"),
+        ("2026-04-06T07:00:00+00:00", "shop/web"),
+        ("2026-04-06T08:00:00+00:00", "shop/disks"),
+    ]
+    assert "every 1m" in healthd("next").stdout
+
+
+def test_notify_test_says_whether_it_was_accepted(healthd: Any, receiver: Receiver) -> None:
+    slack = {"HEALTHD_SLACK_WEBHOOK_URL": receiver.url + "/slack"}
+    accepted = healthd("notify-test", "slack", **slack)
+    assert (accepted.returncode, accepted.stdout) == (0, "slack: accepted\n")
+    assert "test" in receiver.requests[0].body.decode().lower()
+    receiver.script([(404, {}, "no_service")])
+    refused = healthd("notify-test", "slack", **slack)
+    assert refused.returncode == 2
+    assert "404" in refused.stderr
+
+
+def test_schema_is_one_that_editors_can_use(healthd: Any) -> None:
+    schema = json.loads(healthd("schema").stdout)
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert "checks" in schema["properties"]
+
+
+def test_help_teaches_every_command(healthd: Any) -> None:
+    commands = healthd("--help").stdout
+    for command in ("run", "validate", "list", "check", "evaluate", "next", "notify-test", "schema", "sandbox"):
+        assert command in commands
+        shown = healthd(command, "--help")
+        assert (shown.returncode, "Usage:" in shown.stdout) == (0, True)
