@@ -7,6 +7,7 @@ from healthd.probes.command import CommandProbe
 from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
+from healthd.probes.http_journey import HttpJourneyProbe
 from healthd.probes.kubernetes import KubernetesNodesProbe, KubernetesPodsProbe
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
@@ -25,6 +26,7 @@ PROBES: Mapping[str, Probe] = {
     "files": FilesProbe(),
     "command": CommandProbe(),
     "http": HttpProbe(),
+    "http_journey": HttpJourneyProbe(),
     "tls": TlsProbe(),
     "tcp": TcpProbe(),
     "prometheus": PrometheusProbe(),

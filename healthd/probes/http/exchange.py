@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, DummyCookieJar
+from multidict import CIMultiDict
 
 from healthd.probes.base import Resources
 from healthd.probes.http.params import HttpParams
@@ -38,13 +39,25 @@ class Answer:
 class Trail:
     """Where an exchange has been: kept outside of it, so that a failure can tell.
 
-    `hops` are the redirects followed, as (status, request); `first_byte` is seconds, summed over them.
+    `hops` are the redirects followed, as (status, request); `first_byte` is seconds, summed over them. Cookies of a
+    `jar` are sent, and those that come are put into it, as a browser does.
     """
 
     request: Request
     hops: list[tuple[int, Request]] = field(default_factory=list)
     first_byte: float = 0.0
     began: float = field(default_factory=perf_counter)
+    jar: CookieJar | None = None
+
+    def headers(self) -> CIMultiDict[str]:
+        """What the request that is next sends."""
+        cookies = self.jar.filter_cookies(self.request.url) if self.jar is not None else None
+        if not cookies:
+            return self.request.headers
+        headers = CIMultiDict(self.request.headers)
+        pairs = [f"{name}={morsel.coded_value}" for name, morsel in cookies.items()]
+        headers["Cookie"] = "; ".join([*filter(None, [headers.get("Cookie")]), *pairs])
+        return headers
 
 
 async def session_for(
@@ -90,9 +103,11 @@ async def exchange(session: ClientSession, params: HttpParams, trail: Trail, tim
     while True:
         request = trail.request
         async with session.request(
-            request.method, request.url, headers=request.headers, data=request.body, **options
+            request.method, request.url, headers=trail.headers(), data=request.body, **options
         ) as response:
             headers_at = perf_counter()
+            if trail.jar is not None:
+                trail.jar.update_cookies(response.cookies, request.url)
             trail.first_byte += headers_at - timings.ready_at
             if params.follow_redirects and response.status in _REDIRECTS and "Location" in response.headers:
                 _follow(trail, response, params.max_redirects)
@@ -111,7 +126,7 @@ def _follow(trail: Trail, response: ClientResponse, most: int) -> None:
     trail.hops.append((response.status, trail.request))
     if len(trail.hops) > most:
         raise RedirectError(f"more than {most} redirects")
-    cookies = {name: morsel.value for name, morsel in response.cookies.items()}
+    cookies = {n: m.value for n, m in response.cookies.items()} if trail.jar is None else {}
     trail.request = trail.request.redirected(response.status, response.headers["Location"], cookies)
 
 

@@ -43,7 +43,7 @@ def answered(params: HttpParams, answer: Answer, trail: Trail, timings: Timings,
     if not found.problems and not found.gaps:
         return Observation(tuple(measurements))
     note = trail.request.redact("; ".join((found.problems + found.gaps)[:4]))
-    return Observation(tuple(measurements), (*_chain(trail), *_response(trail, answer)), note)
+    return Observation(tuple(measurements), (*redirects(trail), *response(trail, answer)), note)
 
 
 async def failed(
@@ -52,7 +52,7 @@ async def failed(
     """The observation of an exchange that did not come to an end. A refused certificate is looked at all the same."""
     note = explain(error, trail, timings, context.timeout)
     measurements = [Measurement("up", 0.0, Unit.COUNT)]
-    evidence = _chain(trail)
+    evidence = redirects(trail)
     if isinstance(error, ssl.SSLCertVerificationError) and params.proxy is None:
         refused = await _refused_certificate(params, trail, context)
         if refused is not None:
@@ -92,14 +92,16 @@ def _tls(timings: Timings, context: ProbeContext) -> list[Measurement]:
     return measurements
 
 
-def _chain(trail: Trail) -> list[Evidence]:
+def redirects(trail: Trail) -> list[Evidence]:
+    """The evidence of where an exchange was sent on to."""
     if not trail.hops:
         return []
     lines = [f"{status} from {request.shown}" for status, request in trail.hops]
     return [Evidence("redirects", trail.request.redact("\n".join([*lines, f"then {trail.request.shown}"])))]
 
 
-def _response(trail: Trail, answer: Answer) -> list[Evidence]:
+def response(trail: Trail, answer: Answer) -> list[Evidence]:
+    """The evidence of an answer: status, a few headers, the beginning of the body; without the request's secrets."""
     redact = trail.request.redact
     headers = [f"{name}: {answer.headers[name]}" for name in _HEADERS_SHOWN if name in answer.headers]
     size = format_value(len(answer.body), Unit.BYTES) + (" or more" if answer.cut else "")
