@@ -49,21 +49,23 @@ class _Sessions:
             raise error.with_traceback(None) from None
 
     async def _connect(self, conninfo: dict[str, str]) -> AsyncConnection[Any]:
-        from psycopg import AsyncConnection, OperationalError
+        from psycopg import OperationalError
+
+        from healthd.probes.postgres.capped import CappedConnection
 
         own = {"application_name": "healthd", "autocommit": True, "prepare_threshold": None}
         if not self._options:
-            return await AsyncConnection.connect(**{**conninfo, **own})  # type: ignore[arg-type]
+            return await CappedConnection.connect(**{**conninfo, **own})  # type: ignore[arg-type]
         options = f"{conninfo.get('options', '')} {_OPTIONS}".strip()
         try:
-            return await AsyncConnection.connect(**{**conninfo, **own, "options": options})  # type: ignore[arg-type]
+            return await CappedConnection.connect(**{**conninfo, **own, "options": options})  # type: ignore[arg-type]
         except OperationalError as error:
             # PgBouncer takes no options; the read-only transaction of every look remains
             if "unsupported startup parameter" not in str(error):
                 raise
             self._options = False
             conninfo.pop("options", None)
-            return await AsyncConnection.connect(**{**conninfo, **own})  # type: ignore[arg-type]
+            return await CappedConnection.connect(**{**conninfo, **own})  # type: ignore[arg-type]
 
     async def _addresses(self) -> dict[str, str]:
         """Hosts with their addresses, looked up where a hanging name server holds up nobody else."""

@@ -33,12 +33,16 @@ class Address:
         """A connection not yet made, to `host` (an address looked up) instead of the name."""
         from redis.asyncio import Connection
 
+        from healthd.probes.redis.replies import CappedParser
+
         options = self.options | ({"host": host} if host else {})
         kind = options.pop("connection_class", Connection)
         # the pool keeps the time; the library's own time-outs can swallow a cancellation on Python 3.11
         options |= {"socket_timeout": None, "socket_connect_timeout": None}
+        # keys may be any bytes: they are kept as they are, to be asked for again
+        options |= {"decode_responses": True, "encoding_errors": "surrogateescape", "parser_class": CappedParser}
         # RESP2 and no driver_info: nothing but AUTH and SELECT is sent to set a connection up
-        connection: AbstractConnection = kind(**options, protocol=2, driver_info=None, decode_responses=True)
+        connection: AbstractConnection = kind(**options, protocol=2, driver_info=None)
         return connection
 
 
