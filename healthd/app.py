@@ -35,6 +35,7 @@ from healthd.web.daemon import ReloadResult, Upcoming
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
 PRUNE_EVERY = 3600.0
 AGE_EVERY = 20.0
+SETTLE_EVERY = 86400.0
 # technologies whose looks cost a thread or a process each
 CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8}
 
@@ -161,6 +162,7 @@ class App:
         self._background(self._every(1.0, self._scan))
         self._background(self._every(PRUNE_EVERY, self._prune))
         self._background(self._every(AGE_EVERY, self._age))
+        self._background(self._every(SETTLE_EVERY, self._collect))
         pauses.settle()
         if self.settings.reload_watch:
             self._background(self._watch_files())
@@ -331,6 +333,9 @@ class App:
 
     async def _age(self) -> None:
         pauses.age()
+
+    async def _collect(self) -> None:
+        pauses.settle()
 
     async def _scan(self) -> None:
         self._corridor.scan()
