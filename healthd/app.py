@@ -279,8 +279,7 @@ class App:
         self.metrics.unsaved.set(self._recorder.unsaved)
         self.metrics.leader.set(0 if self._not_ready else 1)
         self.metrics.ready.set(0 if self.unready() else 1)
-        checks = self._catalogue.checks if self._catalogue else {}
-        return await self.metrics.render(checks, self.states, self.latest)
+        return await self.metrics.render(self._corridor.checks, self.states, self.latest)
 
     async def run_now(self, check_id: str, actor: str) -> Outcome:
         """Run one check now; KeyError for an unknown id."""

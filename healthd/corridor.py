@@ -59,6 +59,7 @@ class Corridor:
         self._dependants: Mapping[str, Sequence[str]] = {}
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
         self.redact: Callable[[str], str] = str
+        self.checks: Mapping[str, Check] = {}  # in force and enabled, by id
         self.states: dict[str, CheckState] = {}
         self.latest: dict[str, Outcome] = {}
         self.incidents: dict[str, Incident] = {}
@@ -114,7 +115,9 @@ class Corridor:
         self._catalogue = catalogue
         self._gear.teller.catalogue = catalogue
         self._dependants = dependants(catalogue.checks)
-        gone = [check_id for check_id in self.states if check_id not in catalogue.checks]
+        # a check that is switched off is as good as gone
+        self.checks = {check_id: check for check_id, check in catalogue.checks.items() if check.enabled}
+        gone = [check_id for check_id in self.states if check_id not in self.checks]
         for check_id in gone:
             del self.states[check_id]
             self.latest.pop(check_id, None)
@@ -123,14 +126,14 @@ class Corridor:
         self._gear.metrics.forget(gone)
         now = self._gear.now()
         for incident in list(self.incidents.values()):
-            if incident.check_id not in catalogue.checks:
-                decision = abandon(incident, now, f"{incident.check_id} is no longer in the catalogue")
+            if incident.check_id not in self.checks:
+                decision = abandon(incident, now, f"{incident.check_id} is no longer watched")
                 ended, messages = self._gear.teller.tell_again(decision)
                 self._keep(ended)
                 await self._gear.recorder.commit(
                     Commit(incidents=(ended,), timeline=(decision.entry,), messages=messages)
                 )
-        for check in catalogue.checks.values():
+        for check in self.checks.values():
             state = self.states.get(check.id) or CheckState(check.id)
             if state.expected_by is None or state.fingerprint != check.fingerprint:
                 self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
@@ -139,7 +142,7 @@ class Corridor:
     def expect_again(self) -> None:
         """Work out anew when each check's next run would be overdue: the machine slept or its clock was set."""
         now = self._gear.now()
-        for check in self._checks().values():
+        for check in self.checks.values():
             state = self.states.get(check.id) or CheckState(check.id)
             self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
 
@@ -192,7 +195,7 @@ class Corridor:
     # -- what a run, or time, means --------------------------------------------------------------------------------
 
     async def _conclude(self, check: Check, outcome: Outcome, marks: Mapping[str, datetime]) -> None:
-        if check.id not in self._checks():  # removed by a reload while it ran
+        if check.id not in self.checks:  # removed by a reload while it ran
             await self._gear.recorder.commit(Commit(outcomes=(outcome,), marks=marks))
             return
         old = self.states.get(check.id) or CheckState(check.id)
@@ -208,7 +211,7 @@ class Corridor:
 
     async def _tick(self, check_id: str) -> None:
         """Time alone may have changed a state: a level has held long enough, a run did not come."""
-        check, old = self._checks().get(check_id), self.states.get(check_id)
+        check, old = self.checks.get(check_id), self.states.get(check_id)
         if check is None or old is None:
             return
         state, transitions = tick(check, old, self._gear.now())
@@ -250,7 +253,7 @@ class Corridor:
 
     def _decision(self, check: Check, state: CheckState, incident: Incident | None) -> Decision | None:
         if state.firing and incident is None:
-            cause = blocker(check, self._checks(), self.states)
+            cause = blocker(check, self.checks, self.states)
             if cause:
                 if self.suppressed.get(check.id) != cause:
                     self.suppressed[check.id] = cause
@@ -262,8 +265,8 @@ class Corridor:
     def _release(self, check_id: str) -> None:
         """A dependency in order again explains nothing any more: what it kept quiet is looked at again."""
         for quiet in [c for c, cause in self.suppressed.items() if cause == check_id]:
-            check = self._checks().get(quiet)
-            if check is None or not blocker(check, self._checks(), self.states):
+            check = self.checks.get(quiet)
+            if check is None or not blocker(check, self.checks, self.states):
                 del self.suppressed[quiet]
                 if check is not None:
                     self._start(Due(check, self._gear.now(), "confirm"))
@@ -271,14 +274,14 @@ class Corridor:
     async def _look_at_dependencies(self, check: Check, since: datetime) -> None:
         """Before a check fires, what it depends on gets a look no older than its own."""
         tasks = []
-        for dependency in ancestors(check, self._checks()):
+        for dependency in ancestors(check, self.checks):
             state = self.states.get(dependency.id)
             if dependency.enabled and (state is None or state.last_run is None or state.last_run < since):
                 task = self._tasks.get(dependency.id) or self._start(Due(dependency, self._gear.now(), "confirm"))
                 if task is not None:
                     tasks.append(task)
         if tasks:
-            await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self._checks())).total_seconds())
+            await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self.checks)).total_seconds())
 
     # -- small things ----------------------------------------------------------------------------------------------
 
@@ -286,9 +289,6 @@ class Corridor:
         assert self._catalogue is not None
         system = self._catalogue.systems.get(check.system)
         return system.zone if system else ZoneInfo("UTC")
-
-    def _checks(self) -> Mapping[str, Check]:
-        return self._catalogue.checks if self._catalogue else {}
 
     def _open_incident(self, check_id: str) -> Incident | None:
         return self.incidents.get(self._incident_of.get(check_id, ""))
