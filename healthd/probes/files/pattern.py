@@ -13,9 +13,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from healthd.model.units import UnitError, parse_duration
+from healthd.probes.date_template import DATE, check_dates, fill_dates
 
-_DATE = re.compile(r"\{date(?:(?P<sign>[+-])(?P<shift>[^:{}]+))?:(?P<format>[^{}]+)\}")
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -50,19 +49,13 @@ def check_glob(glob: str) -> str:
     """The glob, if it can be used. Raises ValueError saying what is right."""
     if not glob.startswith("/"):
         raise ValueError(f"{glob!r} is not an absolute path: write it from /")
-    for part in _DATE.finditer(glob):
-        try:
-            parse_duration((part["shift"] or "0s").strip())
-        except UnitError as error:
-            raise ValueError(f"{part[0]}: {error}") from None
+    try:
+        check_dates(re.sub(r"\[[{}]\]", "", glob))
+    except ValueError as error:
+        raise ValueError(f"{error}; for alternatives write several globs, for a brace itself [{{]") from None
+    for part in DATE.finditer(glob):
         if "/" in part["format"]:
             raise ValueError(f"{part[0]}: write a date template for each folder, without / inside")
-    left = re.search(r"[{}]", _DATE.sub("", re.sub(r"\[[{}]\]", "", glob)))
-    if left:
-        raise ValueError(
-            f"{glob!r}: braces hold a date, as in {{date:%Y-%m-%d}} or {{date-1d:%Y%m%d}};"
-            " for alternatives write several globs, for a brace itself [{]"
-        )
     if any("**" in name and name != "**" for name in glob.split("/")):
         raise ValueError(f"{glob!r}: ** stands for folders and must be a whole name, as in /logs/**/*.log")
     return glob
@@ -78,13 +71,6 @@ def make_pattern(glob: str, local_now: datetime) -> Pattern:
 
 
 def _segment(name: str, local_now: datetime) -> Segment:
-    text = _DATE.sub(lambda part: _date(part, local_now), name)
+    text = fill_dates(name, local_now)
     literal = not _MAGIC.search(text)
     return Segment(text, literal, fixed=literal and text == name)
-
-
-def _date(part: re.Match[str], local_now: datetime) -> str:
-    shift = parse_duration((part["shift"] or "0s").strip())
-    # by the wall clock: a day before noon is noon, also over a daylight-saving change
-    moved = local_now - shift if part["sign"] == "-" else local_now + shift
-    return moved.strftime(part["format"])
