@@ -85,10 +85,9 @@ class ItemReader:
             self._position = position + 1
             return
         value, position = self._value(position)
-        self._skip(position)  # a number may go on in what has not arrived
+        self._position = self._end_of_value(position, "}")
         self.members[str(name)] = value
         self._listed = self._listed or name == "items"
-        self._position = position
 
     def _items(self) -> Iterator[Any]:
         while True:
@@ -98,8 +97,15 @@ class ItemReader:
                 self._in_items = False
                 return
             item, position = self._value(self._position + (here == ","))
-            self._position = position
+            self._position = self._end_of_value(position, "]")
             yield item
+
+    def _end_of_value(self, position: int, closing: str) -> int:
+        """Where what follows a value begins: a number could go on in what has not arrived."""
+        position = self._skip(position)
+        if self._text[position] not in ("," + closing):
+            raise NotAListError("it is no JSON")
+        return position
 
     def _peek(self) -> str:
         self._position = self._skip(self._position)

@@ -56,11 +56,12 @@ class Kind(Generic[T]):
 
 
 class Objects(Generic[T]):
-    """The objects of a list, found quickly by label."""
+    """The objects of a list, found quickly by label; and by whatever else a probe groups them by."""
 
     def __init__(self, items: list[T]) -> None:
         self.items = items
         self._by_label: dict[tuple[str, str], list[T]] | None = None
+        self._groups: dict[str, dict[str, list[T]]] = {}
 
     def select(self, selector: Selector) -> list[T]:
         """Those the selector selects, in the order of the list."""
@@ -69,6 +70,14 @@ class Objects(Generic[T]):
         label = selector.exact()
         candidates = self._index().get(label, []) if label is not None else self.items
         return [item for item in candidates if selector.holds(item.labels)]
+
+    def grouped(self, attribute: str) -> Mapping[str, list[T]]:
+        """The objects by the text in one of their attributes."""
+        if attribute not in self._groups:
+            groups = self._groups[attribute] = {}
+            for item in self.items:
+                groups.setdefault(getattr(item, attribute), []).append(item)
+        return self._groups[attribute]
 
     def _index(self) -> dict[tuple[str, str], list[T]]:
         if self._by_label is None:

@@ -15,7 +15,7 @@ from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation,
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.cluster import Cluster, cluster_of, within
 from healthd.probes.kubernetes.listing import Kind, list_everywhere, list_rules
-from healthd.probes.kubernetes.params import ClusterParams, Labels, Names, named
+from healthd.probes.kubernetes.params import ClusterParams, Labels, Names, matcher
 from healthd.probes.kubernetes.selectors import Selector
 from healthd.probes.kubernetes.values import age, ago, moment, quantity
 
@@ -132,7 +132,8 @@ class KubernetesNodesProbe:
     async def run(self, params: NodesParams, context: ProbeContext) -> Observation:
         """Look at the list of nodes, and at the API server's version."""
         every = await list_everywhere(NODES, params, context)
-        nodes = [node for node in every.select(params.selector) if named(node.name, params.name)]
+        wanted = matcher(params.name)
+        nodes = [node for node in every.select(params.selector) if wanted(node.name)]
         found = _measure(nodes, await _server_minor(params, context), context.now)
         measurements = [Measurement(name, float(v), self.measures[name].unit) for name, v in found.items()]
         measurements += [Measurement("node_ready", float(n.ready == "True"), Unit.COUNT, n.name) for n in nodes]

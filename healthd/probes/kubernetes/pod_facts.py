@@ -54,25 +54,30 @@ class Pod(NamedTuple):
     terminating_since: datetime | None
     containers: tuple[Container, ...]
     claims: tuple[str, ...]
+    plain: bool  # running and ready, and nothing ever happened to its containers: most pods, seen quickly
 
 
 def _read(pod: dict[str, Any]) -> Pod:
     metadata, spec, status = pod["metadata"], pod.get("spec") or _NONE, pod.get("status") or _NONE
     labels = metadata.get("labels") or _NONE
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    ready = conditions.get("Ready", _NONE).get("status") == "True"
+    phase, leaving = status.get("phase") or "Unknown", moment(metadata.get("deletionTimestamp"))
+    containers = _containers(spec, status)
     return Pod(
         metadata.get("namespace", ""),
         metadata["name"],
         labels,
         _owner(metadata, labels),
         spec.get("nodeName") or "",
-        status.get("phase") or "Unknown",
-        conditions.get("Ready", _NONE).get("status") == "True",
+        phase,
+        ready,
         _why(status, conditions),
         moment(metadata.get("creationTimestamp")),
-        moment(metadata.get("deletionTimestamp")),
-        _containers(spec, status),
+        leaving,
+        containers,
         _claims(spec),
+        ready and phase == "Running" and leaving is None and not any(map(_eventful, containers)),
     )
 
 
@@ -123,6 +128,10 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
         quantity(requests.get("memory")),
         quantity(limits.get("memory")),
     )
+
+
+def _eventful(container: Container) -> bool:
+    return bool(container.restarts or container.waiting or (container.exits and not container.init))
 
 
 def _exits(state: Mapping[str, Any], last: Mapping[str, Any]) -> tuple[Exit, ...]:

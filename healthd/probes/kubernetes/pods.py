@@ -12,9 +12,9 @@ from healthd.model.conditions import parse_condition
 from healthd.model.units import Unit, format_duration
 from healthd.probes.base import Duration, Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
-from healthd.probes.kubernetes.listing import list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, named
+from healthd.probes.kubernetes.listing import list_rules
 from healthd.probes.kubernetes.pod_facts import PODS, Container, Pod
+from healthd.probes.kubernetes.pod_selection import PodParams, select_pods
 from healthd.probes.kubernetes.values import age, ago
 
 __all__ = ["KubernetesPodsProbe"]
@@ -31,22 +31,11 @@ START_ERRORS = frozenset(
 _SHOWN, _NAMED, _SERIES_MAX = 20, 5, 500
 
 
-class PodsParams(NamespacedParams):
-    """Which pods. `owner`: "Deployment/web", "CronJob/cleanup", or a name alone; globs are allowed.
+class PodsParams(PodParams):
+    """`since`: how far back a restart or a kill still counts. `per_pod` adds a series for each pod."""
 
-    `since`: how far back a restart or a kill still counts. `per_pod` adds a series for each pod.
-    """
-
-    owner: Names = ()
-    name: Names = ()
     since: Duration = timedelta(hours=1)
     per_pod: bool = False
-
-    def wants(self, pod: Pod) -> bool:
-        """Whether the pod is one of those asked for, apart from its labels."""
-        return named(pod.name, self.name) and (
-            not self.owner or named(pod.owner, self.owner) or named(pod.owner.partition("/")[2], self.owner)
-        )
 
 
 def _count(help: str) -> MeasureInfo:  # noqa: A002
@@ -92,8 +81,11 @@ class KubernetesPodsProbe:
         return list_rules(PODS, params.lists)
 
     async def run(self, params: PodsParams, context: ProbeContext) -> Observation:
-        """Look at the list of pods."""
-        pods = [pod for pod in await list_objects(PODS, params, context) if params.wants(pod)]
+        """Look at the list of pods; checks that ask for the same of it share the answer."""
+        return await context.once(("kubernetes_pods", params), lambda: self._look(params, context))
+
+    async def _look(self, params: PodsParams, context: ProbeContext) -> Observation:
+        pods = await select_pods(params, context)
         found = _measure(pods, params, context.now)
         measurements = [Measurement(name, float(v), self.measures[name].unit) for name, v in found.items()]
         if params.per_pod:
@@ -102,14 +94,12 @@ class KubernetesPodsProbe:
 
 
 def _measure(pods: Sequence[Pod], params: PodsParams, now: datetime) -> dict[str, float]:
-    staying = [pod for pod in pods if pod.terminating_since is None]
-    leaving = [pod.terminating_since for pod in pods if pod.terminating_since is not None]
+    odd = [pod for pod in pods if not pod.plain]
+    staying = [pod for pod in odd if pod.terminating_since is None]
     phases = Counter(pod.phase for pod in staying)
-    pending = [age(pod.created, now) or 0.0 for pod in staying if pod.phase == "Pending"]
-    ready = sum(pod.ready for pod in staying if pod.phase == "Running")
-    wanted = sum(not _over(pod) for pod in staying)
-    since = now - params.since
-    troubles = Counter(trouble for pod in staying for trouble in _troubles(pod))
+    phases["Running"] += len(pods) - len(odd)
+    ready = len(pods) - len(odd) + sum(pod.ready for pod in staying if pod.phase == "Running")
+    wanted = len(pods) - len(odd) + sum(not _over(pod) for pod in staying)
     return {
         "count": len(pods),
         "running": phases["Running"],
@@ -117,16 +107,31 @@ def _measure(pods: Sequence[Pod], params: PodsParams, now: datetime) -> dict[str
         "not_ready": wanted - ready,
         **({"ready_ratio": ready / wanted} if wanted else {}),
         "pending": phases["Pending"],
-        "oldest_pending_age": max(pending, default=0.0),
         "succeeded": phases["Succeeded"],
         "failed": phases["Failed"],
         "evicted": sum(pod.why.startswith("Evicted") for pod in staying if pod.phase == "Failed"),
         "unknown": sum(pod.phase == "Unknown" or pod.why.startswith("NodeLost") for pod in staying),
-        "terminating": len(leaving),
+        "terminating": len(odd) - len(staying),
+        **_ages(odd, now),
+        **_containers(odd, staying, now - params.since),
+    }
+
+
+def _ages(odd: Sequence[Pod], now: datetime) -> dict[str, float]:
+    leaving = [pod.terminating_since for pod in odd if pod.terminating_since is not None]
+    pending = [pod.created for pod in odd if pod.phase == "Pending" and pod.terminating_since is None]
+    return {
+        "oldest_pending_age": max((age(then, now) or 0.0 for then in pending), default=0.0),
         "oldest_terminating_age": max((age(then, now) or 0.0 for then in leaving), default=0.0),
+    }
+
+
+def _containers(odd: Sequence[Pod], staying: Sequence[Pod], since: datetime) -> dict[str, float]:
+    troubles = Counter(trouble for pod in staying for trouble in _troubles(pod))
+    return {
         "restarts": sum(c.restarts for pod in staying for c in pod.containers),
         "recent_restarts": sum(_recent_restarts(pod, c, since) for pod in staying for c in pod.containers),
-        "oom_killed": sum(_oom_killed(c, since) for pod in pods for c in pod.containers),
+        "oom_killed": sum(_oom_killed(c, since) for pod in odd for c in pod.containers),
         **{name: troubles[name] for name in ("crash_loop_back_off", "image_pull_errors", "start_errors")},
     }
 
@@ -177,9 +182,10 @@ def _observation(
     measurements: list[Measurement], pods: Sequence[Pod], params: PodsParams, context: ProbeContext
 ) -> Observation:
     if not pods:
-        return Observation(tuple(measurements), (), f"no pods {_which(params)}{params.place()}")
-    ranked = sorted(((_badness(pod, context.now - params.since), pod) for pod in pods), key=lambda found: -found[0])
-    worst = [pod for badness, pod in ranked if badness]
+        return Observation(tuple(measurements), (), f"no pods {params.which()}{params.place()}")
+    badness = ((_badness(pod, context.now - params.since), pod) for pod in pods if not pod.plain)
+    ranked = sorted(badness, key=lambda found: -found[0])
+    worst = [pod for badness, pod in ranked if badness > 0]
     lines = [_describe(pod, params, context.now) for pod in worst[:_SHOWN]]
     if len(worst) > _SHOWN:
         lines.append(f"and {len(worst) - _SHOWN} more")
@@ -188,11 +194,6 @@ def _observation(
     if params.per_pod and len(pods) > _SERIES_MAX:
         notes.append(f"series of the first {_SERIES_MAX} of {len(pods)} pods only")
     return Observation(tuple(measurements), evidence, ", ".join(notes))
-
-
-def _which(params: PodsParams) -> str:
-    wanted = {"matching": str(params.selector), "of": ", ".join(params.owner), "called": ", ".join(params.name)}
-    return "".join(f"{word} {value} " for word, value in wanted.items() if value)
 
 
 def _fine(pod: Pod) -> bool:
