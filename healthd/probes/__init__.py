@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from healthd.probes.aws import S3BackupProbe, S3BucketProbe
 from healthd.probes.base import Probe
 from healthd.probes.command import CommandProbe
 from healthd.probes.files import FilesProbe
@@ -14,6 +15,7 @@ from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
 from healthd.probes.tcp import TcpProbe
 from healthd.probes.tls import TlsProbe
+from healthd.probes.websocket import WebSocketProbe
 
 PROBES: Mapping[str, Probe] = {
     "disk": DiskProbe(),
@@ -27,6 +29,7 @@ PROBES: Mapping[str, Probe] = {
     "command": CommandProbe(),
     "http": HttpProbe(),
     "http_journey": HttpJourneyProbe(),
+    "websocket": WebSocketProbe(),
     "tls": TlsProbe(),
     "tcp": TcpProbe(),
     "prometheus": PrometheusProbe(),
@@ -40,4 +43,6 @@ PROBES: Mapping[str, Probe] = {
     "redis_memory": RedisMemoryProbe(),
     "kubernetes_nodes": KubernetesNodesProbe(),
     "kubernetes_pods": KubernetesPodsProbe(),
+    "s3_backup": S3BackupProbe(),
+    "s3_bucket": S3BucketProbe(),
 }

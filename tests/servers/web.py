@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def web_server(handlers: Mapping[str, Handler]) -> AsyncIterator[str]:
+async def web_server(handlers: Mapping[str, Handler], tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve handlers, named `"GET /path"`; yields the URL without a slash at the end."""
     app = web.Application()
     for route, handler in handlers.items():
@@ -19,9 +20,9 @@ async def web_server(handlers: Mapping[str, Handler]) -> AsyncIterator[str]:
         app.router.add_route(method, path, handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

@@ -123,27 +123,28 @@ def _examine_json(params: HttpParams, answer: Answered, found: Findings) -> None
         found.problems.append("the body is not JSON" if answer.body.strip() else "the body is empty, expected JSON")
         return
     for path, condition in params.expect_json.items():
-        found.problems.extend(_json_problems(path, condition, document))
+        found.problems.extend(json_problems(path, condition, document))
     for name, extraction in params.extract.items():
         _extract(name, extraction, document, found)
 
 
-def _json_problems(path: str, condition: Any, document: Any) -> Iterator[str]:
+def json_problems(path: str, condition: Any, document: Any, where: str = "the body") -> Iterator[str]:
+    """What keeps a document from being as expected: every match of the path must hold, and there must be one."""
     matches = parse_json_path(path).find(document)
     if not matches:
-        yield f"no {path} in the body"
+        yield f"no {path} in {where}"
     for match in matches:
         value = _scalar(match.value)
-        where = f"{path} ({'/'.join(match.keys)})" if match.keys else path
+        spot = f"{path} ({'/'.join(match.keys)})" if match.keys else path
         if value is None:
-            yield f"{where} is {_kind(match.value)}, expected {condition}"
+            yield f"{spot} is {_kind(match.value)}, expected {condition}"
             continue
         try:
             holds = condition.holds(value)
         except UnitError:
             holds = False
         if not holds:
-            yield f"{where} is {_short(match.value)}, expected {condition}"
+            yield f"{spot} is {_short(match.value)}, expected {condition}"
 
 
 def _extract(name: str, extraction: Extraction, document: Any, found: Findings) -> None:
