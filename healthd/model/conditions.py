@@ -14,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from healthd.model.units import Quantity, Unit, UnitError, convert, parse_quantity
 
@@ -119,6 +120,7 @@ _RANGE = re.compile(r"^(between|outside)\s+(.+?)\s+(?:and|to)\s+(.+)$", re.IGNOR
 _COMPARE = re.compile(r"^(<=|>=|==|!=|<>|=<|=>|≤|≥|≠|<|>|=)\s*(.+)$", re.DOTALL)
 
 
+@lru_cache(maxsize=4096)  # thousands of checks share a few limits
 def parse_condition(text: str) -> Condition:
     """Read a condition. Raises ConditionError saying what is wrong and what would be right."""
     clean = " ".join(str(text).split())

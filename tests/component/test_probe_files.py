@@ -400,7 +400,7 @@ async def test_files_that_come_and_go_while_looking_harm_nothing(look: Looker, t
         ({"glob": "/a/**.log"}, "must be a whole name"),
         ({"glob": "/a/*", "match": "("}, "not a regular expression"),
         ({"glob": "/a/*", "gzip": "some"}, "'newest' or 'all'"),
-        ({"glob": "/a/*", "min_age": "soon"}, "not a quantity"),
+        ({"glob": "/a/*", "min_age": "soon"}, "not a duration"),
         ({"pattern": "/a/*"}, "Field required"),
     ],
 )
