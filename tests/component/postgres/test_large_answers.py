@@ -10,7 +10,6 @@ from healthd.model.outcomes import ProbeError
 from tests.component.looking import Looker, values
 from tests.servers.postgres import PostgresServer
 
-
 FIELD = "SELECT repeat('x', 100000000) AS field"
 ROWS = "SELECT n, repeat('x', 1000000) AS field FROM generate_series(1, 100) AS n"
 
