@@ -83,7 +83,8 @@ def measures_of(check: Check, outcome: Outcome | None) -> list[Measure]:
         if values or name not in words:
             unit = next((m.unit for m in values if m.unit), units.get(name))
             found.append(Measure(name, unit, tuple(m.series for m in values if m.series)))
-    return found
+    # whether something answers is worth a plot only where nothing else was measured
+    return sorted(found, key=lambda measure: measure.name == "up")
 
 
 async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: str) -> Recorded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -56,12 +56,18 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     environment.filters |= {
-        "ago": ago, "clock": clock, "duration": duration, "limits": limits_text, "rfc3339": rfc3339,
+        "ago": ago, "clock": clock, "duration": _lasting, "limits": limits_text, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
         "plural": _plural, "day": _day,
     }  # fmt: skip
     environment.globals["sizes"] = {size.name: size for size in SIZES}
     return environment
+
+
+def _lasting(length: timedelta) -> str:
+    """Whole seconds from ten on: a page needs no more."""
+    seconds = length.total_seconds()
+    return duration(timedelta(seconds=round(seconds)) if seconds >= 10 else length)
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

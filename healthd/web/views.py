@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from healthd.web.desk import desk_of
 
-REFRESH_SECONDS = 5
+REFRESH_SECONDS = 3
 UTC = ZoneInfo("UTC")
 
 

@@ -14,7 +14,7 @@ from healthd.web.moments import moment
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError
 
-MOST = 1_000  # entries of one answer
+MOST = 500  # entries of one answer: more would hold up checks while they are written
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="At most so many entries.")]
 Since = Annotated[str, Query(description="From this moment on, RFC 3339.")]

@@ -21,7 +21,7 @@ from healthd.web.security import RequestError
 from healthd.web.standing import Status, count, overall, statuses
 from healthd.web.views import page
 
-INCIDENTS = 50
+INCIDENTS = 20
 MAX_SEARCH = 100
 
 

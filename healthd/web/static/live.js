@@ -7,7 +7,7 @@
   const every = Number(main?.dataset.refresh) * 1000;
   let timer = 0, last = new Date(), running = false;
 
-  const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.id : "");
+  const key = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.id || node.getAttribute("aria-labelledby") || node.getAttribute("name") || "" : "");
 
   const alike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && key(a) === key(b);
 
