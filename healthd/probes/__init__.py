@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 
-from healthd.probes.aws import S3BackupProbe, S3BucketProbe
+from healthd.probes.aws import AWS_PROBES
 from healthd.probes.base import Probe
 from healthd.probes.command import CommandProbe
 from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
 from healthd.probes.http_journey import HttpJourneyProbe
-from healthd.probes.kubernetes import KubernetesNodesProbe, KubernetesPodsProbe
+from healthd.probes.kubernetes import KubernetesDeploymentsProbe, KubernetesNodesProbe, KubernetesPodsProbe
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
+from healthd.probes.security_headers import HttpHeadersProbe
 from healthd.probes.tcp import TcpProbe
 from healthd.probes.tls import TlsProbe
 from healthd.probes.websocket import WebSocketProbe
@@ -30,6 +31,7 @@ PROBES: Mapping[str, Probe] = {
     "http": HttpProbe(),
     "http_journey": HttpJourneyProbe(),
     "websocket": WebSocketProbe(),
+    "http_headers": HttpHeadersProbe(),
     "tls": TlsProbe(),
     "tcp": TcpProbe(),
     "prometheus": PrometheusProbe(),
@@ -43,6 +45,6 @@ PROBES: Mapping[str, Probe] = {
     "redis_memory": RedisMemoryProbe(),
     "kubernetes_nodes": KubernetesNodesProbe(),
     "kubernetes_pods": KubernetesPodsProbe(),
-    "s3_backup": S3BackupProbe(),
-    "s3_bucket": S3BucketProbe(),
+    "kubernetes_deployments": KubernetesDeploymentsProbe(),
+    **AWS_PROBES,
 }

@@ -12,7 +12,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, CookieJar, Dum
 from multidict import CIMultiDict
 
 from healthd.probes.base import Resources
-from healthd.probes.http.params import HttpParams
+from healthd.probes.http.params import RequestParams
 from healthd.probes.http.request import RedirectError, Request
 from healthd.probes.http.timings import TimedConnector, TimedResolver, TimedTls, Timings, timed_socket
 from healthd.probes.network import FAMILIES, IpFamily, shared_resolver
@@ -93,7 +93,7 @@ async def session_for(
     return await resources.get(key, make, ClientSession.close)
 
 
-async def exchange(session: ClientSession, params: HttpParams, trail: Trail, timings: Timings, limit: int) -> Answer:
+async def exchange(session: ClientSession, params: RequestParams, trail: Trail, timings: Timings, limit: int) -> Answer:
     """Ask, follow redirects, read at most `limit` bytes of body. Raises aiohttp's errors, OSError, RedirectError."""
     options: dict[str, Any] = {"allow_redirects": False}
     if params.tls.server_name is not None:

@@ -12,7 +12,7 @@ from healthd.probes.base import ProbeContext
 from healthd.probes.http.assertions import decode, examine
 from healthd.probes.http.exchange import Answer, Trail
 from healthd.probes.http.failures import explain
-from healthd.probes.http.params import HttpParams
+from healthd.probes.http.params import HttpParams, RequestParams
 from healthd.probes.http.timings import Timings
 from healthd.probes.tls_options import tls_context
 
@@ -47,7 +47,7 @@ def answered(params: HttpParams, answer: Answer, trail: Trail, timings: Timings,
 
 
 async def failed(
-    error: Exception, params: HttpParams, trail: Trail, timings: Timings, context: ProbeContext
+    error: Exception, params: RequestParams, trail: Trail, timings: Timings, context: ProbeContext
 ) -> Observation:
     """The observation of an exchange that did not come to an end. A refused certificate is looked at all the same."""
     note = explain(error, trail, timings, context.timeout)
@@ -64,7 +64,7 @@ async def failed(
     return Observation(tuple(measurements), tuple(evidence), note)
 
 
-async def _refused_certificate(params: HttpParams, trail: Trail, context: ProbeContext) -> Certificate | None:
+async def _refused_certificate(params: RequestParams, trail: Trail, context: ProbeContext) -> Certificate | None:
     from healthd.probes.certificates import load
     from healthd.probes.tls_peer import opened, secure
 

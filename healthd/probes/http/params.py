@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, field_validator, model_validator
@@ -94,8 +94,8 @@ def _extraction(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
-class HttpParams(Params):
-    """Parameters of the `http` probe: see docs/probes/http.md."""
+class RequestParams(Params):
+    """What is asked, and how: for all probes that ask a URL."""
 
     url: str = Field(repr=False)
     method: Annotated[str, AfterValidator(str.upper)] = Field("GET", pattern=r"^[A-Za-z]+$")
@@ -111,14 +111,6 @@ class HttpParams(Params):
     proxy: SecretStr | None = None
     keepalive: bool = False
 
-    status: Status = ((200, 299),)
-    expect_headers: Mapping[str, Pattern] = {}
-    expect_json: Mapping[str, Expectation] = {}
-    body_pattern: Pattern | None = None
-    body_not_pattern: Pattern | None = None
-    extract: Mapping[str, Annotated[Extraction, BeforeValidator(_extraction)]] = {}
-    extract_headers: Mapping[str, str] = {}
-
     @field_validator("url")
     @classmethod
     def _http_url(cls, url: str) -> str:
@@ -132,6 +124,33 @@ class HttpParams(Params):
         if re.search(r"[\s\x00-\x1f]", url):
             raise ValueError("a URL holds no spaces or control characters: write them as %20")
         return url
+
+    @model_validator(mode="after")
+    def _one_request(self) -> Self:
+        if self.body is not None and self.body_json is not None:
+            raise ValueError("give one of body and body_json")
+        if self.auth is not None and urlsplit(self.url).username is not None:
+            raise ValueError("give the user in url or in auth, not in both")
+        return self
+
+    @cached_property
+    def request(self) -> Request:
+        """The request as the client sends it, made once."""
+        from healthd.probes.http.request import Request
+
+        return Request.of(self)
+
+
+class HttpParams(RequestParams):
+    """Parameters of the `http` probe: see docs/probes/http.md."""
+
+    status: Status = ((200, 299),)
+    expect_headers: Mapping[str, Pattern] = {}
+    expect_json: Mapping[str, Expectation] = {}
+    body_pattern: Pattern | None = None
+    body_not_pattern: Pattern | None = None
+    extract: Mapping[str, Annotated[Extraction, BeforeValidator(_extraction)]] = {}
+    extract_headers: Mapping[str, str] = {}
 
     @field_validator("expect_json")
     @classmethod
@@ -151,11 +170,7 @@ class HttpParams(Params):
         return extract
 
     @model_validator(mode="after")
-    def _consistent(self) -> HttpParams:
-        if self.body is not None and self.body_json is not None:
-            raise ValueError("give one of body and body_json")
-        if self.auth is not None and urlsplit(self.url).username is not None:
-            raise ValueError("give the user in url or in auth, not in both")
+    def _one_measure_each(self) -> HttpParams:
         if twice := sorted(self.extract.keys() & self.extract_headers.keys()):
             raise ValueError(f"{twice[0]!r} is in both extract and extract_headers")
         return self
@@ -169,10 +184,3 @@ class HttpParams(Params):
     def watches_body(self) -> bool:
         """Whether `body_match` is measured."""
         return self.body_pattern is not None or self.body_not_pattern is not None
-
-    @cached_property
-    def request(self) -> Request:
-        """The request as the client sends it, made once."""
-        from healthd.probes.http.request import Request
-
-        return Request.of(self)

@@ -35,16 +35,14 @@ class HttpProbe:
         """Ask once. A server that cannot be reached is `up` 0; raises ProbeError for the check's own mistakes."""
         from healthd.probes.http import exchange, observe
         from healthd.probes.http.failures import FAILURES
-        from healthd.probes.http.timings import CURRENT, Timings
+        from healthd.probes.http.timings import timed
 
         session = await exchange.session_for(context.resources, params.tls, params.ip, keepalive=params.keepalive)
-        trail, timings = exchange.Trail(params.request), Timings()
-        token = CURRENT.set(timings)
-        try:
-            async with asyncio.timeout(patience(context.timeout)):
-                answer = await exchange.exchange(session, params, trail, timings, context.limits.max_body_bytes)
-        except FAILURES as error:
-            return await observe.failed(error, params, trail, timings, context)
-        finally:
-            CURRENT.reset(token)
+        trail = exchange.Trail(params.request)
+        with timed() as timings:
+            try:
+                async with asyncio.timeout(patience(context.timeout)):
+                    answer = await exchange.exchange(session, params, trail, timings, context.limits.max_body_bytes)
+            except FAILURES as error:
+                return await observe.failed(error, params, trail, timings, context)
         return observe.answered(params, answer, trail, timings, context)

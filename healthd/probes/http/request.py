@@ -17,7 +17,7 @@ from healthd.model.outcomes import ProbeError
 from healthd.model.redact import Redactor
 
 if TYPE_CHECKING:
-    from healthd.probes.http.params import HttpParams
+    from healthd.probes.http.params import RequestParams
 
 _OURS = {"User-Agent": f"healthd/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
@@ -37,7 +37,7 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, params: HttpParams) -> Request:
+    def of(cls, params: RequestParams) -> Request:
         """The first request of a check. Raises ProbeError (kind config) when its URL has no usable host name."""
         try:
             url = URL(params.url)
@@ -101,7 +101,7 @@ def shown(url: URL) -> str:
     return str(bare.with_query(None).with_fragment(None)) + ("?..." if url.query_string else "")
 
 
-def _secrets(params: HttpParams, url: URL) -> Iterator[str]:
+def _secrets(params: RequestParams, url: URL) -> Iterator[str]:
     if params.auth is not None:
         yield from params.auth.secrets()
     if url.password:

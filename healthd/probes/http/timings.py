@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
@@ -50,6 +52,17 @@ class Timings:
 
 
 CURRENT: ContextVar[Timings | None] = ContextVar("http_timings", default=None)
+
+
+@contextmanager
+def timed() -> Iterator[Timings]:
+    """A new record, to which whatever connects inside the block tells."""
+    timings = Timings()
+    token = CURRENT.set(timings)
+    try:
+        yield timings
+    finally:
+        CURRENT.reset(token)
 
 
 def timed_socket(address: Any) -> socket.socket:

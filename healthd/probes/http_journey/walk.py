@@ -21,7 +21,7 @@ from healthd.probes.http.assertions import Findings, examine
 from healthd.probes.http.exchange import Answer, Trail, exchange, session_for
 from healthd.probes.http.failures import FAILURES, explain
 from healthd.probes.http.request import Request, shown
-from healthd.probes.http.timings import CURRENT, Timings
+from healthd.probes.http.timings import timed
 from healthd.probes.http_journey.capture import captured
 from healthd.probes.http_journey.params import JourneyParams, Step
 from healthd.probes.http_journey.template import as_text
@@ -70,18 +70,15 @@ class Walk:
     async def _take(self, step: Step, deadline: float) -> None:
         filled = step.filled(self.values, self.params)
         session = await session_for(self.context.resources, filled.tls, filled.ip)
-        trail, timings = Trail(self._request(filled), jar=self.jar), Timings()
-        token = CURRENT.set(timings)
-        try:
-            async with asyncio.timeout_at(deadline):
-                answer = await exchange(session, filled, trail, timings, self.context.limits.max_body_bytes)
-        except FAILURES as error:
-            trail.request = self._with_secrets(trail.request)
-            raise StepFailedError(
-                explain(error, trail, timings, self.context.timeout), observe.redirects(trail)
-            ) from None
-        finally:
-            CURRENT.reset(token)
+        trail = Trail(self._request(filled), jar=self.jar)
+        with timed() as timings:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    answer = await exchange(session, filled, trail, timings, self.context.limits.max_body_bytes)
+            except FAILURES as error:
+                trail.request = self._with_secrets(trail.request)
+                note = explain(error, trail, timings, self.context.timeout)
+                raise StepFailedError(note, observe.redirects(trail)) from None
         self._previous = trail.request.url
         self._examine(step, filled, answer, trail)
 

@@ -55,30 +55,28 @@ class WebSocketProbe:
     async def run(self, params: WebSocketParams, context: ProbeContext) -> Observation:
         """Look once. What does not open or answer is `up` 0; raises ProbeError for the check's own mistakes."""
         from healthd.probes.http.failures import FAILURES
-        from healthd.probes.http.timings import CURRENT, Timings
+        from healthd.probes.http.timings import timed
         from healthd.probes.websocket.conversation import EndedError
         from healthd.probes.websocket.handshake import UnexpectedError
         from healthd.probes.websocket.look import Look
         from healthd.probes.websocket.packets import PacketError
 
-        look, timings = Look(params, context), Timings()
-        token = CURRENT.set(timings)
+        look = Look(params, context)
         note = ""
-        try:
-            async with asyncio.timeout(patience(context.timeout)):
-                await look.run()
-        except UnexpectedError as error:
-            note = str(error)
-            if error.status is not None:
-                look.measurements.append(Measurement("status", float(error.status), Unit.COUNT))
-        except EndedError as error:
-            note = f"{error}, while {look.doing}" if look.doing else str(error)
-        except PacketError as error:
-            note = f"not Socket.IO: {error}, while {look.doing}"
-        except FAILURES as error:
-            note = _explain(error, params, look.doing or timings.stage, context)
-        finally:
-            CURRENT.reset(token)
+        with timed() as timings:
+            try:
+                async with asyncio.timeout(patience(context.timeout)):
+                    await look.run()
+            except UnexpectedError as error:
+                note = str(error)
+                if error.status is not None:
+                    look.measurements.append(Measurement("status", float(error.status), Unit.COUNT))
+            except EndedError as error:
+                note = f"{error}, while {look.doing}" if look.doing else str(error)
+            except PacketError as error:
+                note = f"not Socket.IO: {error}, while {look.doing}"
+            except FAILURES as error:
+                note = _explain(error, params, look.doing or timings.stage, context)
         return _observation(look, params.redactor()(note) if note else "")
 
 
