@@ -1,6 +1,7 @@
 """Kubernetes: nodes, pods, workloads, jobs, logs, usage, events, volumes, certificates, any resource."""
 
+from healthd.probes.kubernetes.deployments import KubernetesDeploymentsProbe
 from healthd.probes.kubernetes.nodes import KubernetesNodesProbe
 from healthd.probes.kubernetes.pods import KubernetesPodsProbe
 
-__all__ = ["KubernetesNodesProbe", "KubernetesPodsProbe"]
+__all__ = ["KubernetesDeploymentsProbe", "KubernetesNodesProbe", "KubernetesPodsProbe"]

@@ -20,7 +20,7 @@ Look = Callable[..., Awaitable[Observation]]
 def look(kube: KubeServer) -> Look:
     """`await look("kubernetes_pods", namespace=...)`: as the administrator, unless a kubeconfig is given."""
 
-    async def ask(kind: str, *, now: datetime | None = None, **params: Any) -> Observation:
+    async def ask(kind: str, /, *, now: datetime | None = None, **params: Any) -> Observation:
         async with looking(PROBES[kind]) as looker:
             looker.now = now
             return await looker(**{"kubeconfig": kube.kubeconfig(), **params})

@@ -85,3 +85,25 @@ def node_status(version: str = "v1.20.2", ready: str = "True", **pressures: str)
         "capacity": {"cpu": "4", "memory": "16Gi", "pods": "110"},
         "allocatable": {"cpu": "3800m", "memory": "8Gi", "pods": "110"},
     }  # fmt: skip
+
+
+def workload(kind: str, name: str, namespace: str, labels: Mapping[str, str] | None = None, **spec: Any) -> Manifest:
+    """A Deployment, StatefulSet or DaemonSet of `replicas` pods; `annotations` are its own."""
+    annotations = spec.pop("annotations", {})
+    chosen = {"app": name}
+    template = {"metadata": {"labels": chosen}, "spec": {"containers": [{"name": "app", "image": "shop/web:1.4.2"}]}}
+    wanted = {"selector": {"matchLabels": chosen}, "template": template, **spec}
+    if kind == "StatefulSet":
+        wanted["serviceName"] = name
+    metadata = {"name": name, "namespace": namespace, "labels": dict(labels or {}), "annotations": annotations}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": wanted}
+
+
+def rollout(ago: timedelta, reason: str = "NewReplicaSetAvailable") -> list[Manifest]:
+    """The conditions of a Deployment that was rolled out then."""
+    status = "False" if reason == "ProgressDeadlineExceeded" else "True"
+    at = stamp(ago)
+    return [
+        {"type": "Progressing", "status": status, "reason": reason, "message": f"it is {reason}",
+         "lastUpdateTime": at, "lastTransitionTime": at}
+    ]  # fmt: skip
