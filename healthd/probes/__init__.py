@@ -9,7 +9,13 @@ from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
 from healthd.probes.http_journey import HttpJourneyProbe
-from healthd.probes.kubernetes import KubernetesDeploymentsProbe, KubernetesNodesProbe, KubernetesPodsProbe
+from healthd.probes.kubernetes import (
+    KubernetesCronJobsProbe,
+    KubernetesDeploymentsProbe,
+    KubernetesJobsProbe,
+    KubernetesNodesProbe,
+    KubernetesPodsProbe,
+)
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
@@ -46,5 +52,7 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_nodes": KubernetesNodesProbe(),
     "kubernetes_pods": KubernetesPodsProbe(),
     "kubernetes_deployments": KubernetesDeploymentsProbe(),
+    "kubernetes_cronjobs": KubernetesCronJobsProbe(),
+    "kubernetes_jobs": KubernetesJobsProbe(),
     **AWS_PROBES,
 }

@@ -1,7 +1,15 @@
 """Kubernetes: nodes, pods, workloads, jobs, logs, usage, events, volumes, certificates, any resource."""
 
+from healthd.probes.kubernetes.cronjobs import KubernetesCronJobsProbe
 from healthd.probes.kubernetes.deployments import KubernetesDeploymentsProbe
+from healthd.probes.kubernetes.jobs import KubernetesJobsProbe
 from healthd.probes.kubernetes.nodes import KubernetesNodesProbe
 from healthd.probes.kubernetes.pods import KubernetesPodsProbe
 
-__all__ = ["KubernetesDeploymentsProbe", "KubernetesNodesProbe", "KubernetesPodsProbe"]
+__all__ = [
+    "KubernetesCronJobsProbe",
+    "KubernetesDeploymentsProbe",
+    "KubernetesJobsProbe",
+    "KubernetesNodesProbe",
+    "KubernetesPodsProbe",
+]

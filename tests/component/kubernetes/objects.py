@@ -107,3 +107,32 @@ def rollout(ago: timedelta, reason: str = "NewReplicaSetAvailable") -> list[Mani
         {"type": "Progressing", "status": status, "reason": reason, "message": f"it is {reason}",
          "lastUpdateTime": at, "lastTransitionTime": at}
     ]  # fmt: skip
+
+
+def job(name: str, namespace: str, owners: Any = None, **spec: Any) -> Manifest:
+    metadata: Manifest = {"name": name, "namespace": namespace}
+    if owners:
+        metadata["ownerReferences"] = owners
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "app", "image": "shop/tidy:1"}]}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": template, **spec}}
+
+
+def succeeded(ago: timedelta, took: timedelta = timedelta(minutes=1)) -> Manifest:
+    """The status of a Job that ended well, that long ago."""
+    end = stamp(ago)
+    condition = {"type": "Complete", "status": "True", "lastTransitionTime": end}
+    return {"conditions": [condition], "startTime": stamp(ago + took), "completionTime": end, "succeeded": 1}
+
+
+def failed(ago: timedelta) -> Manifest:
+    """The status of a Job that has failed."""
+    condition = {"type": "Failed", "status": "True", "lastTransitionTime": stamp(ago)}
+    condition |= {"reason": "BackoffLimitExceeded", "message": "it has reached the limit"}
+    return {"conditions": [condition], "startTime": stamp(ago + timedelta(minutes=3)), "failed": 7}
+
+
+def cron_job(name: str, namespace: str, schedule: str, version: str = "batch/v1beta1", **spec: Any) -> Manifest:
+    template = {"spec": job("x", "x")["spec"]}
+    metadata = {"name": name, "namespace": namespace}
+    wanted = {"schedule": schedule, "jobTemplate": template, **spec}
+    return {"apiVersion": version, "kind": "CronJob", "metadata": metadata, "spec": wanted}
