@@ -5,6 +5,7 @@ from healthd.probes.postgres.connections import PostgresConnectionsProbe
 from healthd.probes.postgres.query import PostgresQueryProbe
 from healthd.probes.postgres.replication import PostgresReplicationProbe
 from healthd.probes.postgres.server import PostgresProbe
+from healthd.probes.postgres.statements import PostgresStatementsProbe
 
 __all__ = [
     "PostgresArchiverProbe",
@@ -12,4 +13,5 @@ __all__ = [
     "PostgresProbe",
     "PostgresQueryProbe",
     "PostgresReplicationProbe",
+    "PostgresStatementsProbe",
 ]

@@ -10,20 +10,20 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Observation, Params, ProbeContext
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
-from healthd.probes.postgres.rows import answer
+from healthd.probes.postgres.rows import Row, answer
 
 __all__ = ["PostgresArchiverProbe"]
 
 _ARCHIVER = """
-SELECT current_setting('archive_mode') AS mode, pg_is_in_recovery() AS standby, archived_count AS archived,
-       failed_count AS failed, last_archived_wal, last_failed_wal,
+SELECT current_setting('archive_mode') AS mode, current_user AS role, pg_is_in_recovery() AS standby,
+       archived_count AS archived, failed_count AS failed, last_archived_wal, last_failed_wal,
        extract(epoch FROM clock_timestamp() - last_archived_time) AS last_archived_age,
        extract(epoch FROM clock_timestamp() - last_failed_time) AS last_failed_age,
        last_failed_time > coalesce(last_archived_time, '-infinity') AS failing,
-       CASE WHEN has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE')
-            THEN (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') END AS waiting
+       has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE') AS lists
   FROM pg_stat_archiver
 """
+_WAITING = "SELECT count(*) AS waiting FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 
 
 class ArchiverParams(Params):
@@ -51,15 +51,19 @@ class PostgresArchiverProbe:
         return self.measures
 
     async def run(self, params: ArchiverParams, context: ProbeContext) -> Observation:
-        # without parameters a percent sign stands for itself
         (row,) = await answer(context, params.url, _ARCHIVER)
-        values = {name: row[name] for name in self.measures if name not in ("archive_mode", "failing")}
-        found = measured(self.measures, {"archive_mode": row["mode"], **values, "failing": int(row["failing"] or 0)})
+        waiting = (await answer(context, params.url, _WAITING))[0]["waiting"] if row["lists"] else None
+        values = {name: row[name] for name in ("archived", "last_archived_age", "failed", "last_failed_age")}
+        values |= {"archive_mode": row["mode"], "failing": int(row["failing"] or 0), "waiting": waiting}
         evidence = (Evidence("last failure", f"segment {row['last_failed_wal']}"),) if row["failing"] else ()
-        return Observation(found, evidence, _note(row["mode"], row["standby"]))
+        return Observation(measured(self.measures, values), evidence, _note(row))
 
 
-def _note(mode: str, standby: bool) -> str:
-    if mode == "off":
+def _note(row: Row) -> str:
+    if row["mode"] == "off":
         return "archive_mode is off: nothing is archived"
-    return "a standby archives nothing with archive_mode = on" if standby and mode == "on" else ""
+    if row["mode"] == "on" and row["standby"]:
+        return "a standby archives nothing with archive_mode = on"
+    return (
+        "" if row["lists"] else f"what waits is hidden from the role {row['role']}: GRANT pg_monitor TO {row['role']}"
+    )

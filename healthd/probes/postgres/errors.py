@@ -62,6 +62,7 @@ _QUERY: dict[str, tuple[str, str]] = {
     "25006": ("forbidden", "the query tries to change something, and healthd only reads"),
     "25001": ("forbidden", "the query tries to leave the read-only transaction"),
     "42501": ("forbidden", ""),
+    "55000": ("config", ""),  # not in this state: on a standby, without a library loaded at the start
     "57": ("closed", "the server ended the session"),
     "53": ("exhausted", ""),
     "42": ("config", ""),
