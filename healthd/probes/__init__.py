@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from healthd.probes.aws import AWS_PROBES
 from healthd.probes.base import Probe
 from healthd.probes.command import CommandProbe
+from healthd.probes.dns import DnsProbe
+from healthd.probes.docker import DockerComposeProbe, DockerContainersProbe, DockerDiskProbe, DockerLogsProbe
 from healthd.probes.files import FilesProbe
 from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
 from healthd.probes.http import HttpProbe
@@ -38,6 +40,7 @@ PROBES: Mapping[str, Probe] = {
     "http_journey": HttpJourneyProbe(),
     "websocket": WebSocketProbe(),
     "http_headers": HttpHeadersProbe(),
+    "dns": DnsProbe(),
     "tls": TlsProbe(),
     "tcp": TcpProbe(),
     "prometheus": PrometheusProbe(),
@@ -54,5 +57,9 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_deployments": KubernetesDeploymentsProbe(),
     "kubernetes_cronjobs": KubernetesCronJobsProbe(),
     "kubernetes_jobs": KubernetesJobsProbe(),
+    "docker_compose": DockerComposeProbe(),
+    "docker_containers": DockerContainersProbe(),
+    "docker_logs": DockerLogsProbe(),
+    "docker_disk": DockerDiskProbe(),
     **AWS_PROBES,
 }
