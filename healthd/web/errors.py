@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from healthd.store.base import StoreError
 from healthd.web.security import RequestError
-from healthd.web.views import page
+from healthd.web.views import here, page
 
 FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/")
 
@@ -44,8 +44,7 @@ async def answer(request: Request, error: Exception) -> Response:
         return JSONResponse(as_json(refusal), refusal.status, headers)
     title = HTTPStatus(refusal.status).phrase
     template = "sign-in.html" if refusal.status == 401 else "error.html"
-    target = request.url.path if request.method in ("GET", "HEAD") else "/"
-    context = {"title": title, "refusal": refusal, "failed": "", "target": target}
+    context = {"title": title, "refusal": refusal, "failed": "", "target": here(request)}
     response = await page(request, template, refusal.status, **context)
     response.headers.update(headers)
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from healthd.model.catalogue import Catalogue, Check
@@ -32,8 +32,10 @@ class Filter:
             return False
         if (self.system and check.system != self.system) or (self.cadence and self.cadence not in check.cadences):
             return False
+        if not self.text:
+            return True
         needle = self.text.casefold()
-        return not needle or needle in check.id.casefold() or needle in check.title.casefold()
+        return needle in check.id.casefold() or needle in check.title.casefold()
 
 
 STATUS_WORDS = ("problem", *(status.value for status in Status))
@@ -69,23 +71,20 @@ class Listing:
     pages: int
 
 
-def chosen(daemon: Daemon, wanted: Filter) -> list[Check]:
-    """The checks that match, in the catalogue's order."""
-    catalogue = daemon.catalogue
-    checks = _of_system(catalogue, wanted.system)
-    if wanted.is_empty:
-        return list(checks)
-    found = statuses(daemon, checks)
+def chosen(daemon: Daemon, wanted: Filter, found: Mapping[str, Status] | None = None) -> list[Check]:
+    """The checks that match, in the catalogue's order. `found`: their statuses, where they are known already."""
+    checks = _of_system(daemon.catalogue, wanted.system)
+    if found is None:
+        found = statuses(daemon, checks)
     return [check for check in checks if wanted.matches(check, found[check.id])]
 
 
-def listing(daemon: Daemon, wanted: Filter, page: int = 1) -> Listing:
-    """What to show of the checks that match."""
-    checks = chosen(daemon, wanted)
+def listing(daemon: Daemon, wanted: Filter, found: Mapping[str, Status], page: int = 1) -> Listing:
+    """What to show of the checks that match; `found` are the statuses of all that may."""
+    checks = chosen(daemon, wanted, found)
     if len(checks) <= FOLD:
         return Listing(len(checks), _by_system(daemon, checks, wanted.cadence), [], 1, 1)
-    found = statuses(daemon, checks)
-    checks.sort(key=lambda check: (found[check.id].rank, check.id))
+    checks.sort(key=lambda check: found[check.id].rank)
     pages = -(-len(checks) // PAGE)
     page = min(max(1, page), pages)
     rows = standings(daemon, checks[(page - 1) * PAGE : page * PAGE])

@@ -23,14 +23,14 @@ async def page(request: Request, template: str, status: int = 200, **context: An
         "session": desk.session(request),
         "can_sign_in": desk.gate.has_token,
         "path": request.url.path,
-        "here": _here(request),
+        "here": here(request),
         "open_incidents": len(desk.daemon.incidents),
         "refresh": REFRESH_SECONDS if status == 200 else 0,
     }
     return HTMLResponse(await desk.templates.render(template, {**common, **context}), status)
 
 
-def _here(request: Request) -> str:
+def here(request: Request) -> str:
     """This page's address, to come back to after signing in."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return request.url.path + query if request.method in ("GET", "HEAD") else request.url.path
+    return request.url.path + query if request.method in ("GET", "HEAD") else "/"

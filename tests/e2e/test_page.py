@@ -205,6 +205,7 @@ def test_reading_that_is_closed_opens_after_signing_in(
         page.get_by_label("Your name").fill("ada")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", name="The shop answers")).to_be_visible()
+        assert page.url.endswith("/checks/shop/web?range=day")
         # a link from another site comes without the session; the page finds out by itself
         page.goto("data:text/html,<a href='" + daemon.url + "/incidents'>from elsewhere</a>")
         page.get_by_role("link").click()

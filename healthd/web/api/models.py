@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from healthd.web.pages.incidents import MAX_NOTE
+
 LevelWord = Literal["ok", "warning", "critical", "unknown"]
 StatusWord = Literal["critical", "warning", "unknown", "waiting", "ok", "disabled"]
 Number = float | str | None
@@ -247,4 +249,4 @@ class RunRequest(Shape):
 
 class AcknowledgeRequest(Shape):
     actor: str = Field("api", description="who, for the incident and the audit log", max_length=200)
-    note: str = Field("", description="what you are doing about it", max_length=4_000)
+    note: str = Field("", description="what you are doing about it", max_length=MAX_NOTE)

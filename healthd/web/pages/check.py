@@ -19,13 +19,14 @@ from healthd.web.desk import Desk, desk_of
 from healthd.web.history import RANGES, default_range, recorded
 from healthd.web.moments import moment
 from healthd.web.standing import standing
-from healthd.web.views import page
+from healthd.web.views import REFRESH_SECONDS, page
 from healthd.web.words import schedule_words
 
 OUTCOMES = 25
 INCIDENTS = 10
 NEXT = 5
 MAX_MEASUREMENTS = 100
+SLOW = 15  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ async def show(request: Request) -> Response:
         playbook=system.playbooks.get(check.playbook or ""),
         max_measurements=MAX_MEASUREMENTS,
         page_size=OUTCOMES,
+        refresh=_refresh(check, request.query_params.get("range") or default_range(check)),
     )
 
 
@@ -85,6 +87,13 @@ def next_runs(check: Check, now: datetime) -> list[datetime]:
             at = next_fire(rule, at) if at else None
             found |= {at} if at else set()
     return sorted(found)[:NEXT]
+
+
+def _refresh(check: Check, range_: str) -> int:
+    """Seconds until the page fetches itself again: not before there can be something new to see."""
+    if range_ != "hour" or check.interval is None:
+        return SLOW
+    return round(min(max(check.interval.total_seconds(), REFRESH_SECONDS), SLOW))
 
 
 async def _past(request: Request, desk: Desk, check: Check) -> Past:

@@ -57,7 +57,7 @@ async def overview(request: Request) -> Response:
         reload_problem=daemon.reload_problem,
         incidents=by_severity(daemon.catalogue, daemon.incidents.values())[:INCIDENTS],
         systems=_summaries(daemon, found),
-        **_listing(request, shown),
+        **_listing(request, shown, found),
     )
 
 
@@ -70,7 +70,8 @@ async def system(request: Request) -> Response:
         raise RequestError(404, f"no system {name!r}", nearest(name, daemon.catalogue.systems))
     wanted = _filter(request, system=name)
     open_ = [incident for incident in daemon.incidents.values() if incident.system == name]
-    counts = count(statuses(daemon, known.checks).values())
+    found = statuses(daemon, known.checks)
+    counts = count(found.values())
     return await page(
         request,
         "system.html",
@@ -79,7 +80,7 @@ async def system(request: Request) -> Response:
         counts=counts,
         total=len(known.checks),
         incidents=by_severity(daemon.catalogue, open_)[:INCIDENTS],
-        **_listing(request, wanted),
+        **_listing(request, wanted, found),
     )
 
 
@@ -113,9 +114,9 @@ def _filter(request: Request, system: str = "") -> Filter:
     )
 
 
-def _listing(request: Request, wanted: Filter) -> dict[str, Any]:
+def _listing(request: Request, wanted: Filter, statuses_: Mapping[str, Status]) -> dict[str, Any]:
     number = request.query_params.get("page", "1")
-    found = listing(desk_of(request).daemon, wanted, int(number[:9]) if number.isdecimal() else 1)
+    found = listing(desk_of(request).daemon, wanted, statuses_, int(number[:9]) if number.isdecimal() else 1)
     kept = {k: v for k, v in request.query_params.items() if k in ("status", "system", "cadence", "q") and v}
 
     def address(**changed: object) -> str:

@@ -26,9 +26,10 @@ async def schedule(request: Request) -> Response:
         raise RequestError(400, f"no such time ahead: {ahead[:40]!r}", f"there are {', '.join(AHEAD)}")
     catalogue, now = desk.daemon.catalogue, desk.now()
     runs = await asyncio.to_thread(coming, catalogue, now, now + AHEAD[ahead], MOST, system)
+    steady = await asyncio.to_thread(intervals, catalogue, system)
     return await page(
         request, "schedule.html", runs=runs, most=MOST, ahead=ahead, choices=list(AHEAD), system=system,
-        systems=catalogue.systems, intervals=intervals(catalogue, system),
+        systems=catalogue.systems, intervals=steady,
     )  # fmt: skip
 
 

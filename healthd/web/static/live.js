@@ -52,6 +52,8 @@
         document.title = fresh.title;
         last = new Date();
         say("");
+      } else if (answer.status === 401) {
+        say("The session is over: load the page again to sign in.");
       } else {
         say(`This page is no longer there (${answer.status}). It shows what was at ${last.toLocaleTimeString()}.`);
       }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 
+from healthd.web.errors import refusal_of
 from tests.component.web.conftest import HOSTILE, Shop
 from tests.e2e.daemon import Daemon
 
@@ -225,6 +227,43 @@ def test_errors_are_pages_that_help(stranger: httpx.Client, path: str, status: i
 @pytest.mark.parametrize("page", ["0", "-1", "9" * 400, "²", "x", "%00"])
 def test_page_numbers_that_are_none_show_a_page(stranger: httpx.Client, page: str) -> None:
     assert stranger.get(f"/?page={page}").status_code == 200
+
+
+def test_of_thousands_of_checks_the_worst_come_first_page_by_page(tmp_path_factory: pytest.TempPathFactory) -> None:
+    rows = "".join(
+        f"  - {{name: c{i:04}, title: Check {i}, cadence: leap-day, severity: S, probe: {{type: load}},"
+        f" thresholds: {{measure: load1, critical: '{'>= 0' if i in (700, 1100) else '> 10000'}'}}}}\n"
+        for i in range(1200)
+    )
+    head = "system: {name: shop}\nseverities: {S: {}}\ncadences: {leap-day: {cron: '0 9 29 2 *'}}\nchecks:\n"
+    daemon = Daemon(tmp_path_factory.mktemp("many"), head + rows)
+    try:
+        daemon.start()
+        for name in ("c0700", "c1100", "c0001"):
+            assert daemon.http.post(f"/api/v1/checks/shop/{name}/run").status_code == 200
+        overview = daemon.http.get("/")
+        assert len(overview.content) < 50_000
+        words = Page(overview.text).words
+        assert "2 checks need attention" in words
+        assert "There are 1,200 checks" in words
+        assert "shop/c0700" in words
+        assert "shop/c0001" not in words
+        listed = re.compile(r'<tr role="row" id="shop:(c\d+)" class="(\w+)"')
+        first = listed.findall(daemon.http.get("/systems/shop").text)
+        assert first[:2] == [("c0700", "critical"), ("c1100", "critical")]
+        every = list(first)
+        for number in range(2, 13):
+            every += listed.findall(daemon.http.get(f"/systems/shop?page={number}").text)
+        assert len({name for name, _ in every}) == 1200
+    finally:
+        daemon.stop(signal.SIGKILL)
+        daemon.http.close()
+
+
+def test_a_mistake_of_ours_is_not_quoted() -> None:
+    said = refusal_of(KeyError("password=hunter2"))
+    assert said.status == 500
+    assert "hunter2" not in said.error + said.hint
 
 
 def test_while_the_daemon_is_not_ready_it_says_why(tmp_path_factory: pytest.TempPathFactory) -> None:
