@@ -6,7 +6,10 @@ from importlib.util import find_spec
 pytest_plugins = [
     name
     for name in (
+        "tests.servers.docker",
+        "tests.servers.kubelet",
         "tests.servers.kubernetes",
+        "tests.servers.aws",
         "tests.servers.nginx",
         "tests.servers.postgres",
         "tests.servers.prometheus",

@@ -15,6 +15,7 @@ from healthd.probes.kubernetes import (
     KubernetesCronJobsProbe,
     KubernetesDeploymentsProbe,
     KubernetesJobsProbe,
+    KubernetesLogsProbe,
     KubernetesNodesProbe,
     KubernetesPodsProbe,
 )
@@ -57,6 +58,7 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_deployments": KubernetesDeploymentsProbe(),
     "kubernetes_cronjobs": KubernetesCronJobsProbe(),
     "kubernetes_jobs": KubernetesJobsProbe(),
+    "kubernetes_logs": KubernetesLogsProbe(),
     "docker_compose": DockerComposeProbe(),
     "docker_containers": DockerContainersProbe(),
     "docker_logs": DockerLogsProbe(),
