@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup, escape
+
 from healthd.web.plot import SIZES
 from healthd.web.standing import Status, word
 from healthd.web.words import ago, clock, duration, limits_text, rfc3339, value_text
@@ -58,7 +60,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "ago": ago, "clock": clock, "duration": _lasting, "limits": limits_text, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
-        "plural": _plural, "day": _day,
+        "plural": _plural, "code": _code, "day": _day,
     }  # fmt: skip
     environment.globals["sizes"] = {size.name: size for size in SIZES}
     return environment
@@ -72,6 +74,12 @@ def _lasting(length: timedelta) -> str:
 
 def _plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _code(text: str) -> Markup:
+    """Text with `code` in it, escaped."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(Markup("<code>%s</code>") % p if i % 2 else p for i, p in enumerate(parts))
 
 
 def _day(at: datetime, zone: ZoneInfo) -> str:
