@@ -1,0 +1,60 @@
+"""What the AWS probes may ask: each call is declared where it is made, with the permission it needs."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Operation", "policy_document"]
+
+_READS = re.compile(r"(list|describe|get|head|filter|download)_\w+")
+# They read too, whatever their names say: IAM counts them among the actions of access level Read.
+_READS_TOO = frozenset({"start_query", "stop_query", "generate_credential_report"})
+# They read secrets, which no probe has any use for.
+_SECRETS = re.compile(r".*(secret_value|session_token|federation_token|parameters?|login_profile|password.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of the AWS API. Raises ValueError for one that does more than read.
+
+    `service` and `method` as boto3 names them, `action` as IAM does ("rds:DescribeDBInstances"). `resource` is what the
+    permission is needed on, with request parameters in braces. `items` is where a page of the answer has its list.
+    `token` names the field of the answer and of the next request that hold the place, where boto3 cannot page.
+    `absent` are error codes that mean: there is none.
+    """
+
+    service: str
+    method: str
+    action: str
+    items: str = ""
+    resource: str = "*"
+    token: tuple[str, str] | None = None
+    absent: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        reads = _READS.fullmatch(self.method) or self.method in _READS_TOO
+        if not reads or _SECRETS.fullmatch(self.method):
+            raise ValueError(f"{self.service} {self.method} is not among the operations a probe may ask")
+
+    def needs(self, request: Mapping[str, Any]) -> str:
+        """The permission in words: s3:ListBucket on arn:aws:s3:::backups."""
+        resource = re.sub(r"\{(\w+)\}", lambda part: str(request.get(part[1], "*")), self.resource)
+        return self.action + (f" on {resource}" if resource != "*" else "")
+
+
+def policy_document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The least IAM policy that allows all of `operations`, on any resource of their kind."""
+    actions: dict[str, set[str]] = defaultdict(set)
+    for operation in operations:
+        actions[re.sub(r"\{\w+\}", "*", operation.resource)].add(operation.action)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": sorted(actions[resource]), "Resource": resource}
+            for resource in sorted(actions)
+        ],
+    }
