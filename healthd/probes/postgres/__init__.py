@@ -7,7 +7,9 @@ from healthd.probes.postgres.locks import PostgresLocksProbe
 from healthd.probes.postgres.query import PostgresQueryProbe
 from healthd.probes.postgres.replication import PostgresReplicationProbe
 from healthd.probes.postgres.server import PostgresProbe
+from healthd.probes.postgres.size import PostgresSizeProbe
 from healthd.probes.postgres.statements import PostgresStatementsProbe
+from healthd.probes.postgres.tables import PostgresTablesProbe
 
 __all__ = [
     "PostgresActivityProbe",
@@ -17,5 +19,7 @@ __all__ = [
     "PostgresProbe",
     "PostgresQueryProbe",
     "PostgresReplicationProbe",
+    "PostgresSizeProbe",
     "PostgresStatementsProbe",
+    "PostgresTablesProbe",
 ]

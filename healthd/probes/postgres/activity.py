@@ -58,7 +58,8 @@ SELECT (SELECT count(*) FROM pg_prepared_xacts) AS prepared,
        coalesce((SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts), 0)
          AS longest_prepared,
        coalesce(greatest(
-         (SELECT max(age(backend_xmin)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()),
+         (SELECT max(greatest(age(backend_xmin), age(backend_xid))) FROM pg_stat_activity
+           WHERE pid <> pg_backend_pid()),
          (SELECT max(age(transaction)) FROM pg_prepared_xacts),
          (SELECT max(greatest(age(xmin), age(catalog_xmin))) FROM pg_replication_slots)
        ), 0) AS xmin_age
