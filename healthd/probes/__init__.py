@@ -14,11 +14,14 @@ from healthd.probes.http_journey import HttpJourneyProbe
 from healthd.probes.kubernetes import (
     KubernetesCronJobsProbe,
     KubernetesDeploymentsProbe,
+    KubernetesHpaProbe,
     KubernetesJobsProbe,
     KubernetesLogsProbe,
     KubernetesNodesProbe,
     KubernetesPodsProbe,
+    KubernetesUsageProbe,
 )
+from healthd.probes.logs import LogsProbe
 from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
@@ -36,6 +39,7 @@ PROBES: Mapping[str, Probe] = {
     "process": ProcessProbe(),
     "uptime": UptimeProbe(),
     "files": FilesProbe(),
+    "logs": LogsProbe(),
     "command": CommandProbe(),
     "http": HttpProbe(),
     "http_journey": HttpJourneyProbe(),
@@ -59,6 +63,8 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_cronjobs": KubernetesCronJobsProbe(),
     "kubernetes_jobs": KubernetesJobsProbe(),
     "kubernetes_logs": KubernetesLogsProbe(),
+    "kubernetes_usage": KubernetesUsageProbe(),
+    "kubernetes_hpa": KubernetesHpaProbe(),
     "docker_compose": DockerComposeProbe(),
     "docker_containers": DockerContainersProbe(),
     "docker_logs": DockerLogsProbe(),

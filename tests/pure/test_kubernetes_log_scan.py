@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from healthd.probes.kubernetes.log_scan import LINE_MAX, LogScanner
 
 PATTERNS = (
-    "ERROR", "a+b", "^a", "b$", "^$", r"\s", r"a\s*b", r"[^b]+", "a|b", "x*", r"\Aa", r"b\Z", "(?!.*b)a", "(?<=a)b", "é",
+    "ERROR", "a+b", "^a", "b$", "^$", r"\s", r"a\s*b", r"[^b]+", "a|b", "x*", r"\Aa", r"b\Z", "(?!.*b)a", "(?<=a)b",
+    "é",
 )  # fmt: skip
 
 

@@ -68,20 +68,28 @@ class Cluster:
 
     @asynccontextmanager
     async def open(
-        self, path: str, query: Mapping[str, Any], *, rule: Rule | None, absent: str = ""
+        self,
+        path: str,
+        query: Mapping[str, Any],
+        *,
+        rule: Rule | None,
+        absent: str = "",
+        accept: str = "application/json",
     ) -> AsyncIterator[ClientResponse]:
         """The response to a GET, its body unread. Raises RefusedError for any status but 200."""
         async with self._slots:
-            response = await self._ask(path, query, rule, absent)
+            response = await self._ask(path, query, accept, rule, absent)
             try:
                 yield response
             finally:
                 response.close() if not response.content.at_eof() else response.release()
 
-    async def _ask(self, path: str, query: Mapping[str, Any], rule: Rule | None, absent: str) -> ClientResponse:
+    async def _ask(
+        self, path: str, query: Mapping[str, Any], accept: str, rule: Rule | None, absent: str
+    ) -> ClientResponse:
         for attempt in range(_ATTEMPTS):
             client = self._client
-            response = await self._send(client, path, query)
+            response = await self._send(client, path, query, accept)
             if response.status == 200:
                 return response
             refused = await self._refused(response, rule, absent)
@@ -93,11 +101,11 @@ class Cluster:
             await asyncio.sleep(wait)
         raise refused
 
-    async def _send(self, client: Client, path: str, query: Mapping[str, Any]) -> ClientResponse:
+    async def _send(self, client: Client, path: str, query: Mapping[str, Any], accept: str) -> ClientResponse:
         from aiohttp import ClientTimeout
 
         # a compressed answer costs the server and us more than it saves on a network of its own
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"Accept": accept, "Accept-Encoding": "identity"}
         method, url, headers, _, _ = await client.param_serialize(
             "GET", path, query_params=list(query.items()), header_params=headers, auth_settings=["BearerToken"]
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from healthd.probes.base import ProbeError
 from healthd.probes.kubernetes.access import Rule
@@ -24,38 +23,18 @@ class RefusedError(ProbeError):
         self.status, self.said = status, said
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    message: str
-    resource: str  # what it is about: "pods"
-
-    @classmethod
-    def read(cls, body: bytes) -> _Status:
-        """The fields of a Status object; something that is none is quoted."""
-        try:
-            said = json.loads(body)
-            message = str(said.get("message") or said.get("reason") or "")
-            resource = str((said.get("details") or {}).get("kind") or "")
-        except (ValueError, AttributeError, RecursionError):
-            message, resource = body.decode(errors="replace").strip(), ""
-        return cls(" ".join(message.split())[:_SHOWN], resource)
-
-
 def explain_status(
     status: int, body: bytes, headers: Mapping[str, str], *, rule: Rule | None, absent: str, server: str
 ) -> RefusedError:
     """Why there is no answer but `status`. `absent` says what it means that the server knows no such resource."""
-    read = _Status.read(body)
-    said = read.message
+    said = _words(body)
     match status:
         case 401:
             return RefusedError(f"{server} does not accept the credentials (401)", "auth", status, said)
         case 403:
             return RefusedError(_forbidden(rule, said), "forbidden", status, said)
         case 404:
-            # a resource that is served names the object it has not found
-            missing = said if read.resource or ("not found" in said and "requested resource" not in said) else absent
-            return RefusedError(missing or f"{server} does not know that: {said}", "missing", status, said)
+            return RefusedError(absent or f"{server} does not know that: {said}", "missing", status, said)
         case 429:
             wait = headers.get("Retry-After", "")
             when = f", says to ask again in {wait}s" if wait.isdecimal() else ""
@@ -66,6 +45,16 @@ def explain_status(
             return RefusedError(reason, "unavailable", status, said)
         case _:
             return RefusedError(f"{server} refused the question ({status}): {said}", "protocol", status, said)
+
+
+def _words(body: bytes) -> str:
+    """The message of a Status object; something that is none is quoted."""
+    try:
+        status = json.loads(body)
+        message = str(status.get("message") or status.get("reason") or "")
+    except (ValueError, AttributeError, RecursionError):
+        message = body.decode(errors="replace")
+    return " ".join(message.split())[:_SHOWN]
 
 
 def _forbidden(rule: Rule | None, said: str) -> str:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from healthd.probes.base import OneOrMany, Params
 from healthd.probes.kubernetes.selectors import Selector, read_selector
 
-__all__ = ["EVERY_NAMESPACE", "ClusterParams", "Labels", "Names", "NamespacedParams", "matcher"]
+__all__ = ["EVERY_NAMESPACE", "ClusterParams", "Labels", "Names", "NamespacedParams", "Namespaces", "matcher"]
 
 EVERY_NAMESPACE = "*"
 
