@@ -6,7 +6,9 @@ from healthd.probes.postgres.connections import PostgresConnectionsProbe
 from healthd.probes.postgres.locks import PostgresLocksProbe
 from healthd.probes.postgres.query import PostgresQueryProbe
 from healthd.probes.postgres.replication import PostgresReplicationProbe
+from healthd.probes.postgres.roles import PostgresRolesProbe
 from healthd.probes.postgres.server import PostgresProbe
+from healthd.probes.postgres.settings import PostgresSettingsProbe
 from healthd.probes.postgres.size import PostgresSizeProbe
 from healthd.probes.postgres.statements import PostgresStatementsProbe
 from healthd.probes.postgres.tables import PostgresTablesProbe
@@ -19,6 +21,8 @@ __all__ = [
     "PostgresProbe",
     "PostgresQueryProbe",
     "PostgresReplicationProbe",
+    "PostgresRolesProbe",
+    "PostgresSettingsProbe",
     "PostgresSizeProbe",
     "PostgresStatementsProbe",
     "PostgresTablesProbe",
