@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+import httpx
 
 from healthd.cli.common import Refused, settings_or_refuse
 
@@ -14,8 +15,6 @@ from healthd.cli.common import Refused, settings_or_refuse
 @click.option("--url", help="The daemon's address (default: http://HEALTHD_HOST:HEALTHD_PORT).")
 def ack(incident_id: str, note: str, actor: str, url: str) -> int:
     """Acknowledge an open incident, through the daemon's API (HEALTHD_TOKEN)."""
-    import httpx
-
     settings = settings_or_refuse()
     base = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
     headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
@@ -31,5 +30,13 @@ def ack(incident_id: str, note: str, actor: str, url: str) -> int:
     if answer.is_success:
         click.echo(f"{incident_id}: acknowledged by {actor}")
         return 0
-    detail = {401: "HEALTHD_TOKEN is missing or wrong", 404: "no such open incident"}.get(answer.status_code)
-    raise Refused(f"{incident_id}: {detail or f'the daemon answered {answer.status_code}'}")
+    raise Refused(f"{incident_id}: {_reason(answer)}")
+
+
+def _reason(answer: httpx.Response) -> str:
+    """What the daemon says is wrong, and what would help."""
+    try:
+        said = answer.json()
+        return "; ".join(str(said[key]) for key in ("error", "hint") if said.get(key))
+    except (ValueError, KeyError, AttributeError):
+        return f"the daemon answered {answer.status_code}"
