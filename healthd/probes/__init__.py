@@ -14,15 +14,30 @@ from healthd.probes.http_journey import HttpJourneyProbe
 from healthd.probes.kubernetes import (
     KubernetesCronJobsProbe,
     KubernetesDeploymentsProbe,
+    KubernetesEventsProbe,
     KubernetesHpaProbe,
     KubernetesJobsProbe,
     KubernetesLogsProbe,
     KubernetesNodesProbe,
     KubernetesPodsProbe,
+    KubernetesPvcsProbe,
     KubernetesUsageProbe,
 )
 from healthd.probes.logs import LogsProbe
-from healthd.probes.postgres import PostgresConnectionsProbe, PostgresProbe, PostgresQueryProbe
+from healthd.probes.postgres import (
+    PostgresActivityProbe,
+    PostgresArchiverProbe,
+    PostgresConnectionsProbe,
+    PostgresLocksProbe,
+    PostgresProbe,
+    PostgresQueryProbe,
+    PostgresReplicationProbe,
+    PostgresRolesProbe,
+    PostgresSettingsProbe,
+    PostgresSizeProbe,
+    PostgresStatementsProbe,
+    PostgresTablesProbe,
+)
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
 from healthd.probes.security_headers import HttpHeadersProbe
@@ -53,6 +68,15 @@ PROBES: Mapping[str, Probe] = {
     "postgres": PostgresProbe(),
     "postgres_query": PostgresQueryProbe(),
     "postgres_connections": PostgresConnectionsProbe(),
+    "postgres_activity": PostgresActivityProbe(),
+    "postgres_locks": PostgresLocksProbe(),
+    "postgres_statements": PostgresStatementsProbe(),
+    "postgres_tables": PostgresTablesProbe(),
+    "postgres_size": PostgresSizeProbe(),
+    "postgres_replication": PostgresReplicationProbe(),
+    "postgres_archiver": PostgresArchiverProbe(),
+    "postgres_roles": PostgresRolesProbe(),
+    "postgres_settings": PostgresSettingsProbe(),
     "redis": RedisProbe(),
     "redis_length": RedisLengthProbe(),
     "redis_info": RedisInfoProbe(),
@@ -65,6 +89,8 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_logs": KubernetesLogsProbe(),
     "kubernetes_usage": KubernetesUsageProbe(),
     "kubernetes_hpa": KubernetesHpaProbe(),
+    "kubernetes_pvcs": KubernetesPvcsProbe(),
+    "kubernetes_events": KubernetesEventsProbe(),
     "docker_compose": DockerComposeProbe(),
     "docker_containers": DockerContainersProbe(),
     "docker_logs": DockerLogsProbe(),
