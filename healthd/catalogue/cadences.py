@@ -45,7 +45,7 @@ def read_cadence(name: str, shape: CadenceShape, zone: ZoneInfo) -> Cadence:
             rule = Rule(zone, crons=tuple(read_cron(cron) for cron in shape.cron))
         text = "; ".join(shape.cron)
     grace = shape.grace if shape.grace is not None else default_grace(rule)
-    return Cadence(name=name, rule=rule, title=shape.title or name, grace=grace, text=text)
+    return Cadence(name=name, rule=rule, title=shape.title or name, grace=grace, text=text, covers=shape.covers)
 
 
 def default_grace(rule: Rule) -> timedelta:

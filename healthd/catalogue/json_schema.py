@@ -14,8 +14,9 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
 from healthd.catalogue.fields import DURATION_SCHEMA
+from healthd.catalogue.file_shape import CatalogueShape
 from healthd.catalogue.kinds import ProbeKind
-from healthd.catalogue.shapes import CatalogueShape, Shape
+from healthd.catalogue.shapes import Shape
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _FROM_ENVIRONMENT = {"type": "string", "pattern": r"\$\{", "description": "from an environment variable: ${NAME}"}

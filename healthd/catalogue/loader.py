@@ -20,6 +20,7 @@ from healthd.catalogue.kinds import ProbeKind
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.problems import CatalogueError, Problem
 from healthd.catalogue.reader import read
+from healthd.catalogue.runbook import RunbookReader
 from healthd.catalogue.sections import Sections, gather
 from healthd.catalogue.systems import Frame, frozen, read_frame
 from healthd.catalogue.values import Values
@@ -48,6 +49,7 @@ class _Load:
         self.context = context
         self.contents = hashlib.sha256()
         self.written: dict[str, MappingNode] = {}  # every check by id, right or wrong
+        self.runbooks = RunbookReader(context)
 
     def run(self, folders: Sequence[str | Path]) -> Catalogue:
         found = discover(folders)
@@ -100,7 +102,9 @@ class _Load:
         for frame in frames.values():
             names = written_names(frame, self.context)
             self.written |= {f"{frame.name}/{name}": node for name, node in names.items()}
-        return {name: self._system(frame) for name, frame in frames.items()}
+        systems = {name: self._system(frame) for name, frame in frames.items()}
+        self.runbooks.check_covers(frames.values())
+        return systems
 
     def _duplicate(self, second: Frame, first: Frame) -> None:
         place = second.sections.system.key("name")
@@ -123,6 +127,7 @@ class _Load:
             description=frame.shape.description,
             runbook_url=frame.shape.runbook_url,
             links=MappingProxyType(dict(frame.shape.links)),
+            runbook=self.runbooks.read(frame),
         )
 
 

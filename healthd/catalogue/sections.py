@@ -9,11 +9,11 @@ from pathlib import Path
 from healthd.catalogue.nodes import Mapping, Node, Scalar, Sequence, describe
 from healthd.catalogue.problems import Problem, did_you_mean
 
-NAMED = ("severities", "cadences", "thresholds", "playbooks", "channels")
-LISTED = ("checks", "routes")
+DECLARED = ("attestations", "reports", "contacts", "windows", "escalation")
+NAMED = ("severities", "cadences", "thresholds", "playbooks", "channels", *DECLARED)
+LISTED = ("checks", "routes", "runbook")
 MERGED = ("system", "defaults")
-FREE = "runbook"
-SECTIONS = (*MERGED, *NAMED, *LISTED, FREE)
+SECTIONS = (*MERGED, *NAMED, *LISTED)
 _DEEP = "defaults.probe"  # parameters per probe type are merged one by one
 SHARED_SECTIONS = ("channels", "routes")
 
@@ -38,6 +38,7 @@ class Sections:
     named: dict[str, dict[str, Entry]] = field(default_factory=lambda: {section: {} for section in NAMED})
     checks: list[Mapping] = field(default_factory=list)
     routes: list[Mapping] = field(default_factory=list)
+    runbook: list[Mapping] = field(default_factory=list)
 
 
 def gather(folder: Path, roots: Iterable[Mapping | None], shared: bool, problems: list[Problem]) -> Sections:
@@ -55,7 +56,7 @@ def gather(folder: Path, roots: Iterable[Mapping | None], shared: bool, problems
 
 def _add(sections: Sections, key: Scalar, body: Node, problems: list[Problem]) -> None:
     section = key.text
-    if section == FREE or section.startswith("x-"):
+    if section.startswith("x-"):
         return
     known = SHARED_SECTIONS if sections.shared else SECTIONS
     if section not in known:

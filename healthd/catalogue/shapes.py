@@ -46,6 +46,8 @@ class SeverityShape(Shape):
     """how soon somebody is to respond"""
     pagerduty: Literal["critical", "error", "warning", "info"] | None = None
     """severity sent to PagerDuty; default by rank: critical, error, warning, info"""
+    covers: Words = ()
+    """items of the runbook it takes care of"""
 
 
 class SystemShape(Shape):
@@ -88,6 +90,8 @@ class CadenceShape(Shape):
     """if it differs from the system's"""
     grace: Duration | None = None
     """how late a missed firing is still caught up; default 4h for daily rules, 24h for rarer ones"""
+    covers: Words = ()
+    """items of the runbook it takes care of"""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> CadenceShape:
@@ -284,6 +288,8 @@ class StepShape(Shape):
     """when the step applies"""
     expect: str = ""
     """what it should show"""
+    covers: Words = ()
+    """items of the runbook it takes care of"""
 
     @model_validator(mode="before")
     @classmethod
@@ -318,6 +324,8 @@ class PlaybookShape(Shape):
     """how to find out more"""
     remediation: Steps = ()
     """how to mend it"""
+    covers: Words = ()
+    """items of the runbook it takes care of"""
 
 
 class ChannelShape(Shape):
@@ -356,31 +364,3 @@ class RouteShape(Shape):
             if getattr(self, one) and getattr(self, many):
                 raise RefusedError(f"{one!r} and {many!r} are the same thing", f"keep {many}")
         return self
-
-
-class CatalogueShape(BaseModel):
-    """One file of a healthd catalogue. Keys that begin with `x-` are ignored: a place for anchors."""
-
-    model_config = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"patternProperties": {"^x-": {}}}
-    )
-    system: SystemShape | None = None
-    """the system this folder describes"""
-    defaults: DefaultsShape | None = None
-    """what holds for every check that says nothing else"""
-    severities: dict[str, SeverityShape | None] | None = None
-    """the severity scale, worst first"""
-    cadences: dict[str, CadenceShape] | None = None
-    """named calendar rules"""
-    checks: list[CheckShape] | None = None
-    """what is looked at"""
-    thresholds: dict[str, RowShape] | None = None
-    """the threshold table"""
-    playbooks: dict[str, PlaybookShape] | None = None
-    """what to do about failures"""
-    channels: dict[str, ChannelShape] | None = None
-    """where people are told"""
-    routes: list[RouteShape] | None = None
-    """who is told of what"""
-    runbook: Any = None
-    """index of the documented items, free in form"""

@@ -88,7 +88,7 @@ class Reference:
     """Where a name is used: the node that `path` starts from, and whose it is."""
 
     node: Node
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     subject: str
 
 
@@ -148,7 +148,7 @@ def _severities(sections: Sections, context: Context) -> dict[str, Severity | No
             continue
         rank = shape.rank or position
         pagerduty = shape.pagerduty or _PAGERDUTY[min(rank, len(_PAGERDUTY)) - 1]
-        scale[name] = Severity(name, rank, shape.title, shape.response, pagerduty)
+        scale[name] = Severity(name, rank, shape.title, shape.response, pagerduty, shape.covers)
     return scale
 
 
@@ -183,11 +183,12 @@ def _playbook(name: str, entry: Entry, frame: Frame, context: Context) -> Playbo
         likely_cause=shape.likely_cause,
         diagnostics=tuple(map(_step, shape.diagnostics)),
         remediation=tuple(map(_step, shape.remediation)),
+        covers=shape.covers,
     )
 
 
 def _step(shape: StepShape) -> Step:
-    return Step(shape.title or shape.command, shape.command, shape.when, shape.expect)
+    return Step(shape.title or shape.command, shape.command, shape.when, shape.expect, shape.covers)
 
 
 def _defaults(frame: Frame, context: Context) -> DefaultsShape:

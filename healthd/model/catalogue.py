@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from healthd.model.conditions import Condition
 from healthd.model.outcomes import Level
+from healthd.model.runbook import Runbook
 from healthd.model.units import Unit
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
@@ -55,6 +56,7 @@ class Cadence:
     title: str
     grace: timedelta
     text: str  # as written: "first monday at 09:00"
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Severity:
     title: str = ""
     response: timedelta | None = None
     pagerduty: str = "error"
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ class Step:
     command: str = ""
     when: str = ""
     expect: str = ""
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,7 @@ class Playbook:
     likely_cause: str = ""
     diagnostics: tuple[Step, ...] = ()
     remediation: tuple[Step, ...] = ()
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,7 @@ class System:
     description: str = ""
     runbook_url: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    runbook: Runbook = field(default_factory=Runbook)
 
 
 @dataclass(frozen=True, slots=True)

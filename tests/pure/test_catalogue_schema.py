@@ -45,7 +45,8 @@ def test_it_is_a_schema_of_the_2020_12_draft_and_json() -> None:
     "text",
     [
         FULL,
-        f"x-a: [1]\nrunbook: [anything]\nchecks: [{{name: a, every: 60, {WEB}}}]",
+        f"x-a: [1]\nchecks: [{{name: a, every: 60, {WEB}, covers: d/a}}]\n"
+        "runbook: [{document: d, items: [{id: a, heading: H, title: T, fate: check}]}]",
         "checks: [{name: a, every: 1m, probe: {type: web, url: 'http://x', port: '${PORT}', words: '${WORDS}'}}]",
         "channels: {c: {type: hook, url: x, max_age: 1h}}\nroutes: [{channels: slack, level: critical}]",
         "severities:\n  S1:\nchecks: []",

@@ -1,0 +1,189 @@
+"""The runbook's index and what people do, read and held against the rest of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from healthd.catalogue.context import Context
+from healthd.catalogue.nodes import Mapping as MappingNode
+from healthd.catalogue.nodes import Node, Scalar, locate, scalars
+from healthd.catalogue.problems import did_you_mean
+from healthd.catalogue.runbook_shapes import (
+    AttestationShape,
+    ContactShape,
+    DeclaredShape,
+    DocumentShape,
+    EscalationShape,
+    ItemShape,
+    LimitShape,
+    ReportShape,
+    WindowShape,
+)
+from healthd.catalogue.sections import duplicate
+from healthd.catalogue.systems import Frame, Reference, check_severity
+from healthd.model.catalogue import Source
+from healthd.model.runbook import (
+    Attestation,
+    Contact,
+    Document,
+    EscalationLevel,
+    Fate,
+    Item,
+    Limit,
+    ReportPlan,
+    Runbook,
+    Window,
+)
+
+S = TypeVar("S", bound=DeclaredShape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """One entry of a section: where it stands, and its title and source."""
+
+    name: str
+    title: str
+    source: Source
+
+
+class RunbookReader:
+    """Reads the runbooks of all systems: the names of documents are shared by all of them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._documents: dict[str, Node] = {}
+        self._items: dict[str, None] = {}  # every `document/item`, right or wrong
+        self._complete = True
+
+    def read(self, frame: Frame) -> Runbook:
+        """The runbook of one system; what is wrong is noted."""
+        self._complete = self._complete and frame.sections.complete
+        documents = [self._document(node, frame) for node in frame.sections.runbook]
+        return Runbook(
+            documents=tuple(document for document in documents if document is not None),
+            attestations=tuple(
+                Attestation(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers)
+                for d, s in self._declared("attestations", AttestationShape, frame)
+            ),
+            reports=tuple(
+                ReportPlan(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers)
+                for d, s in self._declared("reports", ReportShape, frame)
+            ),
+            contacts=tuple(
+                Contact(d.name, d.title, d.source, s.address, s.description, s.covers)
+                for d, s in self._declared("contacts", ContactShape, frame)
+            ),
+            windows=tuple(
+                Window(d.name, d.title, s.cadence, s.duration, d.source, s.notice, s.description, s.covers)
+                for d, s in self._declared("windows", WindowShape, frame)
+            ),
+            escalation=tuple(self._escalation(frame)),
+        )
+
+    def check_covers(self, frames: Iterable[Frame]) -> None:
+        """Warn about everything that covers an item no document has. Without an index, `covers` are free words."""
+        if not self._items or not self._complete:
+            return
+        for frame in frames:
+            for node in _covering(frame):
+                for word in scalars(node):
+                    if word.text not in self._items and not self._context.values.is_unresolved(word):
+                        hint = did_you_mean(word.text, self._items, "known")
+                        self._context.warn(word, f"covers: no item {word.text!r} in any runbook; {hint}")
+
+    def _document(self, node: MappingNode, frame: Frame) -> Document | None:
+        name = node.get("document")
+        subject = f"document {name.text!r}" if isinstance(name, Scalar) else "a document"
+        if isinstance(name, Scalar):
+            first = self._documents.setdefault(name.text, name)
+            if first is not name:
+                self._context.problems.append(duplicate(subject, name, first))
+            self._note_items(node, name.text)
+        shape = self._context.read(DocumentShape, node, subject)
+        if shape is None:
+            return None
+        items = tuple(self._item(item, index, node, frame, subject) for index, item in enumerate(shape.items))
+        return Document(shape.document, shape.title or shape.document, items, _source(node), shape.url)
+
+    def _note_items(self, node: MappingNode, document: str) -> None:
+        """Remember every item as written, so that a mistake in one is not a mistake in all that refers to it."""
+        known: dict[str, Scalar] = {}
+        for item in getattr(node.get("items"), "items", ()):
+            id_ = item.get("id") if isinstance(item, MappingNode) else None
+            if isinstance(id_, Scalar):
+                first = known.setdefault(id_.text, id_)
+                if first is not id_:
+                    self._context.problems.append(duplicate(f"item '{document}/{id_.text}'", id_, first))
+                self._items[f"{document}/{id_.text}"] = None
+
+    def _item(self, shape: ItemShape, index: int, node: MappingNode, frame: Frame, subject: str) -> Item:
+        where = Reference(node, ("items", index), f"{subject}: item {shape.id!r}")
+        if shape.cadence:
+            self._check_cadence(shape.cadence, where, frame)
+        return Item(
+            id=shape.id,
+            heading=shape.heading,
+            title=shape.title,
+            fate=Fate(shape.fate),
+            source=_source(locate(node, ("items", index)).node),
+            cadence=shape.cadence,
+            expect=shape.expect,
+            limits=tuple(_limit(row, limit) for row, limit in shape.limits.items()),
+            note=shape.note,
+        )
+
+    def _declared(self, section: str, model: type[S], frame: Frame) -> Iterator[tuple[_Declared, S]]:
+        """The sound entries of a section, each with its cadence looked up."""
+        for name, entry in frame.sections.named[section].items():
+            subject = f"{section}: {name!r}"
+            shape = self._context.read(model, entry.body, subject)
+            if shape is None:
+                continue
+            if cadence := getattr(shape, "cadence", ""):
+                self._check_cadence(cadence, Reference(entry.body, (), subject), frame)
+            yield _Declared(name, shape.title or name, _source(entry.key)), shape
+
+    def _escalation(self, frame: Frame) -> Iterator[EscalationLevel]:
+        for d, s in self._declared("escalation", EscalationShape, frame):
+            body = frame.sections.named["escalation"][d.name].body
+            for severity in s.after:
+                where = Reference(body, ("after", severity), f"escalation: {d.name!r}")
+                check_severity(frame, severity, where, self._context)
+            after = MappingProxyType(dict(s.after))
+            yield EscalationLevel(d.name, d.title, d.source, s.who, after, s.description, s.covers)
+
+    def _check_cadence(self, name: str, where: Reference, frame: Frame) -> None:
+        if name not in frame.cadences and frame.sections.complete:
+            message = f"{where.subject}: unknown cadence {name!r}"
+            self._context.dangling(where.node, message, name, frame.cadences, (*where.path, "cadence"))
+
+
+def _limit(row: str, shape: LimitShape) -> Limit:
+    return Limit(row, shape.target, shape.acceptable, shape.warning, shape.critical, shape.for_, shape.decided)
+
+
+def _source(node: Node) -> Source:
+    return Source(node.file, node.line)
+
+
+def _covering(frame: Frame) -> Iterator[Node]:
+    """Every value of a key `covers`, wherever the system may write it."""
+    yield from (found for node in frame.sections.checks for found in _covers_below(node))
+    for section in frame.sections.named.values():
+        yield from (found for entry in section.values() for found in _covers_below(entry.body))
+
+
+def _covers_below(node: Node) -> Iterator[Node]:
+    if isinstance(node, MappingNode):
+        for key, value in node.pairs:
+            if key.text == "covers":
+                yield value
+            elif key.text != "probe":  # its parameters are its own
+                yield from _covers_below(value)
+    elif not isinstance(node, Scalar):
+        for item in node.items:
+            yield from _covers_below(item)

@@ -1,0 +1,126 @@
+"""The runbook's index and what people do, as written: documents with their items, attestations, reports, policies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from healthd.catalogue.fields import ConditionText, Duration, Name, PositiveDuration, Words
+from healthd.catalogue.problems import RefusedError
+from healthd.catalogue.shapes import Shape
+
+
+class LimitShape(Shape):
+    """The limits one row has in the document, held against the configured row of that name."""
+
+    target: ConditionText | None = None
+    """what it should be"""
+    acceptable: ConditionText | None = None
+    """what is still good"""
+    warning: ConditionText | None = None
+    """what is a warning"""
+    critical: ConditionText | None = None
+    """what is critical"""
+    for_: Duration | None = Field(None, alias="for")
+    """how long it must hold"""
+    decided: bool = False
+    """the documents contradict each other and another limit was chosen; the row's note says why"""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> LimitShape:
+        if not any((self.target, self.acceptable, self.warning, self.critical)) and self.for_ is None:
+            raise RefusedError(
+                "no limit is documented here", "expected target, acceptable, warning, critical or for, as documented"
+            )
+        return self
+
+
+class ItemShape(Shape):
+    """One documented thing: a command, an expectation, a row of a table, a step, a schedule."""
+
+    id: Name
+    """unique within the document"""
+    heading: str
+    """where in the document it stands"""
+    title: str
+    """what it is"""
+    fate: Literal["check", "report", "attestation", "playbook", "policy"]
+    """what becomes of it: looked at, gathered for people, done by a person, shown when something fails, acted on"""
+    cadence: str = ""
+    """the documented time: one of the system's cadences"""
+    expect: str = ""
+    """the documented figure, in words"""
+    limits: dict[str, LimitShape] = Field(default_factory=dict)
+    """documented limits by the name of the configured threshold row (or its measure)"""
+    note: str = ""
+    """how it was understood"""
+
+
+class DocumentShape(Shape):
+    """One document and everything it says."""
+
+    document: Name
+    """its name; checks refer to its items as document/item"""
+    title: str = ""
+    """for people; default: the name"""
+    url: str = ""
+    """where it is"""
+    items: tuple[ItemShape, ...]
+    """everything it documents"""
+
+
+class DeclaredShape(Shape):
+    """What every declaration has."""
+
+    title: str = ""
+    """for people; default: the name"""
+    description: str = ""
+    """what it is about"""
+    covers: Words = ()
+    """items of the runbook it takes care of"""
+
+
+class AttestationShape(DeclaredShape):
+    """A task a person does and signs for."""
+
+    cadence: str
+    """when: one of the system's cadences"""
+    who: str = ""
+    """who does it"""
+
+
+class ReportShape(DeclaredShape):
+    """Numbers gathered for people."""
+
+    cadence: str
+    """when: one of the system's cadences"""
+    who: str = ""
+    """who reads it"""
+
+
+class ContactShape(DeclaredShape):
+    """Where somebody is reached."""
+
+    address: str = ""
+    """mail address, channel, page"""
+
+
+class WindowShape(DeclaredShape):
+    """A maintenance window."""
+
+    cadence: str
+    """when it begins: one of the system's cadences"""
+    duration: PositiveDuration
+    """how long it is"""
+    notice: Duration | None = None
+    """how long ahead people are told"""
+
+
+class EscalationShape(DeclaredShape):
+    """One level of the escalation chain."""
+
+    who: str = ""
+    """who is told"""
+    after: dict[str, Duration] = Field(default_factory=dict)
+    """by severity: how long an incident may be open before; a severity that is not named never gets there"""

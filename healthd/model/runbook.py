@@ -1,0 +1,150 @@
+"""The runbook's own index: what it documents, item by item, and what people were asked to do about it.
+
+The index is made from the documents alone. What takes care of an item says so itself, with `covers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from healthd.model.conditions import Condition
+
+if TYPE_CHECKING:
+    from healthd.model.catalogue import Source
+
+
+class Fate(StrEnum):
+    """What becomes of a documented item."""
+
+    CHECK = "check"  # looked at by itself
+    REPORT = "report"  # numbers gathered for people to read
+    ATTESTATION = "attestation"  # done by a person, who says so
+    PLAYBOOK = "playbook"  # a step that is shown when something fails
+    POLICY = "policy"  # a severity, a cadence, a window, an escalation step, a contact
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A documented row of limits, to be held against the configured row named `row` of the checks that cover the item.
+
+    A level that is None is not documented there; `for_` None: no duration is. `decided`: the documents contradict
+    each other, another limit was chosen, and the configured row's `note` says why.
+    """
+
+    row: str
+    target: Condition | None = None
+    acceptable: Condition | None = None
+    warning: Condition | None = None
+    critical: Condition | None = None
+    for_: timedelta | None = None
+    decided: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One documented thing. `cadence` is one of the system's cadences, "" where the document gives no time."""
+
+    id: str
+    heading: str
+    title: str
+    fate: Fate
+    source: Source
+    cadence: str = ""
+    expect: str = ""  # the documented figure, in words
+    limits: tuple[Limit, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of the runbook. References to its items read `name/item-id`."""
+
+    name: str
+    title: str
+    items: tuple[Item, ...]
+    source: Source
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A task that a person does and signs for, at each firing of `cadence` (a name of the system's cadences)."""
+
+    name: str
+    title: str
+    cadence: str
+    source: Source
+    who: str = ""
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPlan:
+    """A digest of numbers for people, made at each firing of `cadence`."""
+
+    name: str
+    title: str
+    cadence: str
+    source: Source
+    who: str = ""
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where somebody is reached: a person, a rota, a list, a page for customers."""
+
+    name: str
+    title: str
+    source: Source
+    address: str = ""
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window: it begins at each firing of `cadence`; people are told `notice` ahead."""
+
+    name: str
+    title: str
+    cadence: str
+    duration: timedelta
+    source: Source
+    notice: timedelta | None = None
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationLevel:
+    """One level of the chain. `after` says by severity how long an incident may be open before it is told.
+
+    A severity that is not in it never gets there.
+    """
+
+    name: str
+    title: str
+    source: Source
+    who: str = ""
+    after: Mapping[str, timedelta] | None = None
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runbook:
+    """What a system's documents say beyond checks and playbooks."""
+
+    documents: tuple[Document, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    reports: tuple[ReportPlan, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    windows: tuple[Window, ...] = ()
+    escalation: tuple[EscalationLevel, ...] = ()  # in order, the first told first
