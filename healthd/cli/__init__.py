@@ -16,6 +16,7 @@ COMMANDS = {
     "list": "catalogue:list_",
     "schema": "catalogue:schema",
     "next": "schedule:next_",
+    "coverage": "coverage:coverage",
     "check": "checks:check",
     "evaluate": "checks:evaluate",
     "ack": "remote:ack",
