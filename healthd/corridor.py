@@ -20,13 +20,16 @@ from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import CheckState, Level, Outcome
-from healthd.schedule import Due, Limits, next_due
+from healthd.schedule import Due, Limits, Runs, next_due
 from healthd.store.base import Commit
 from healthd.store.recorder import Recorder
 from healthd.telling import Teller
 
 # Time a pending level's confirmation run gets before the level counts without it.
 CONFIRMATION = 0.4
+# The clock moved on by this much between two scans, a second apart: this process was held up, or the clock was set.
+HELD_UP = timedelta(seconds=3)
+SUSPENDED = timedelta(seconds=10)
 NO_MARKS: Mapping[str, datetime] = MappingProxyType({})
 STOPPED = "healthd was stopped during this run"
 
@@ -51,11 +54,12 @@ class Corridor:
     def __init__(self, gear: Gear) -> None:
         self._gear = gear
         self._catalogue: Catalogue | None = None
-        self._tasks: dict[str, asyncio.Task[Outcome]] = {}
+        self._runs = Runs(self._run, self._missed)
         self._timers: dict[str, tuple[datetime, asyncio.TimerHandle]] = {}
         self._shared: dict[datetime, Shared] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._scanned_at: datetime | None = None
+        self._excused = False
         self._dependants: Mapping[str, Sequence[str]] = {}
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
         self.redact: Callable[[str], str] = str
@@ -69,16 +73,12 @@ class Corridor:
     # -- what the scheduler and the doors call ---------------------------------------------------------------------
 
     def launch(self, due: Due) -> None:
-        """Start a run; a check that is still running is not started twice, the run is counted as missed."""
-        if self._start(due) is None and due.trigger != "confirm":
-            self._gear.metrics.missed.labels(due.check.system).inc()
-            log.warning("run_skipped", check=due.check.id, reason="its previous run has not ended")
+        """Start a run; a check that is still running is not started twice (see Runs)."""
+        self._runs.launch(due)
 
     async def run_now(self, check: Check) -> Outcome:
         """Run a check now, or wait for the run that is under way."""
-        task = self._tasks.get(check.id) or self._start(Due(check, self._gear.now(), "manual"))
-        assert task is not None
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._runs.start(Due(check, self._gear.now(), "manual")))
 
     async def acknowledge(self, incident_id: str, actor: str, note: str) -> Incident:
         """KeyError for an incident that is not open."""
@@ -91,12 +91,16 @@ class Corridor:
         """Called every second: which checks are overdue by now."""
         now = self._gear.now()
         before, self._scanned_at = self._scanned_at, now
-        if before is not None and abs(now - before) > timedelta(seconds=10):
+        gap = abs(now - before) if before is not None else timedelta(0)
+        if gap > SUSPENDED:
             self.expect_again()
+        # what came due while nothing could run gets to run first, but not for ever
+        self._excused = gap > HELD_UP and not self._excused
+        if self._excused:
             return
         late = [s for s in self.states.values() if s.expected_by and now > s.expected_by and not s.overdue]
         for state in late:
-            if state.check_id not in self._tasks:
+            if self._runs.of(state.check_id) is None:
                 log.warning("check_overdue", check=state.check_id, expected_by=state.expected_by)
                 self._in_background(self._tick(state.check_id))
         self._shared = {at: shared for at, shared in self._shared.items() if now - at < timedelta(minutes=1)}
@@ -122,6 +126,7 @@ class Corridor:
             del self.states[check_id]
             self.latest.pop(check_id, None)
             self.suppressed.pop(check_id, None)
+            self._runs.forget(check_id)
             self._disarm(check_id)
         self._gear.metrics.forget(gone)
         now = self._gear.now()
@@ -148,19 +153,9 @@ class Corridor:
 
     # -- one run ---------------------------------------------------------------------------------------------------
 
-    def _start(self, due: Due) -> asyncio.Task[Outcome] | None:
-        check_id = due.check.id
-        if check_id in self._tasks:
-            return None
-        task = asyncio.get_running_loop().create_task(self._run(due))
-        self._tasks[check_id] = task
-        task.add_done_callback(lambda ended: self._ended(check_id, ended))
-        return task
-
-    def _ended(self, check_id: str, task: asyncio.Task[Outcome]) -> None:
-        del self._tasks[check_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("run_failed", check=check_id, exc_info=error)
+    def _missed(self, due: Due) -> None:
+        self._gear.metrics.missed.labels(due.check.system).inc()
+        log.warning("run_skipped", check=due.check.id, due=due.at, reason="its previous run has not ended")
 
     async def _run(self, due: Due) -> Outcome:
         check, gear = due.check, self._gear
@@ -207,7 +202,7 @@ class Corridor:
             old = self.states.get(check.id) or old
             state, transitions = advance(check, old, outcome, self._gear.now(), expected)
         self.latest[check.id] = outcome
-        await self._settle(check, (old, state), [t.kind for t in transitions], outcome, marks)
+        await self._settle(check, state, [t.kind for t in transitions], outcome, marks)
 
     async def _tick(self, check_id: str) -> None:
         """Time alone may have changed a state: a level has held long enough, a run did not come."""
@@ -219,23 +214,22 @@ class Corridor:
             await self._look_at_dependencies(check, self._gear.now())
             old = self.states.get(check_id) or old
             state, transitions = tick(check, old, self._gear.now())
-        await self._settle(check, (old, state), [t.kind for t in transitions])
+        await self._settle(check, state, [t.kind for t in transitions])
 
     async def _settle(
         self,
         check: Check,
-        change: tuple[CheckState, CheckState],
+        state: CheckState,
         kinds: Collection[str],
         outcome: Outcome | None = None,
         marks: Mapping[str, datetime] = NO_MARKS,
     ) -> None:
         """Remember, decide, commit: nobody is told before all of it is durable."""
-        old, state = change
         self.states[check.id] = state
         self._arm(check, state)
         if self.suppressed:
             self._release(check.id)
-        incident = self._open_incident(check.id) if old.firing or state.firing else None
+        incident = self._open_incident(check.id)
         decision = self._decision(check, state, incident)
         outcomes = (outcome,) if outcome is not None else ()
         if decision is None:
@@ -269,7 +263,7 @@ class Corridor:
             if check is None or not blocker(check, self.checks, self.states):
                 del self.suppressed[quiet]
                 if check is not None:
-                    self._start(Due(check, self._gear.now(), "confirm"))
+                    self._runs.launch(Due(check, self._gear.now(), "confirm"))
 
     async def _look_at_dependencies(self, check: Check, since: datetime) -> None:
         """Before a check fires, what it depends on gets a look no older than its own."""
@@ -277,9 +271,7 @@ class Corridor:
         for dependency in ancestors(check, self.checks):
             state = self.states.get(dependency.id)
             if dependency.enabled and (state is None or state.last_run is None or state.last_run < since):
-                task = self._tasks.get(dependency.id) or self._start(Due(dependency, self._gear.now(), "confirm"))
-                if task is not None:
-                    tasks.append(task)
+                tasks.append(self._runs.start(Due(dependency, self._gear.now(), "confirm")))
         if tasks:
             await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self.checks)).total_seconds())
 
@@ -311,10 +303,19 @@ class Corridor:
             return
         self.confirm(check.id, state.pending_until)
         delay = (state.pending_until - self._gear.now()).total_seconds() + CONFIRMATION
-        timer = asyncio.get_running_loop().call_later(
-            max(delay, 0.0), lambda: self._in_background(self._tick(check.id))
-        )
-        self._timers[check.id] = (state.pending_until, timer)
+        self._count_in(check.id, state.pending_until, max(delay, 0.0))
+
+    def _count_in(self, check_id: str, moment: datetime, delay: float) -> None:
+        loop = asyncio.get_running_loop()
+        planned = loop.time() + delay
+
+        def count() -> None:
+            if loop.time() > planned + CONFIRMATION:  # this process was held up: the confirming run has only just begun
+                self._count_in(check_id, moment, CONFIRMATION)
+            else:
+                self._in_background(self._tick(check_id))
+
+        self._timers[check_id] = (moment, loop.call_later(delay, count))
 
     def _disarm(self, check_id: str) -> None:
         armed = self._timers.pop(check_id, None)
@@ -354,10 +355,11 @@ class Corridor:
         """Let what runs finish within `grace` seconds, cut short and record the rest."""
         for check_id in list(self._timers):
             self._disarm(check_id)
-        running: list[asyncio.Task[Any]] = [*self._tasks.values(), *self._background]
+        self._runs.close()
+        running: list[asyncio.Task[Any]] = [*self._runs.tasks(), *self._background]
         if running:
             await asyncio.wait(running, timeout=grace)
-        running = [*self._tasks.values(), *self._background]
+        running = [*self._runs.tasks(), *self._background]
         for task in running:
             task.cancel()
         if running:

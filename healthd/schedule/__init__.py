@@ -3,14 +3,15 @@
 from healthd.schedule.attempt import Attempt, attempt
 from healthd.schedule.calendar import fires, next_due, next_fire, upcoming
 from healthd.schedule.due import Due, mark_key
-from healthd.schedule.limits import Limits, Running
+from healthd.schedule.limits import Limits
+from healthd.schedule.runs import Runs
 from healthd.schedule.scheduler import Scheduler
 
 __all__ = [
     "Attempt",
     "Due",
     "Limits",
-    "Running",
+    "Runs",
     "Scheduler",
     "attempt",
     "fires",

@@ -1,4 +1,4 @@
-"""How many runs at once: per probe type, and one per check."""
+"""How many runs at once, per probe type."""
 
 from __future__ import annotations
 
@@ -63,27 +63,3 @@ class Limits:
     def waiting(self, probe_type: str) -> int:
         """Runs of that type waiting for a slot now."""
         return self.slot(probe_type).waiting
-
-
-class Running:
-    """Which checks are running: a check never overlaps itself."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-
-    def begin(self, check_id: str) -> bool:
-        """Whether the run may start; False when the check's previous run has not ended."""
-        if check_id in self._ids:
-            return False
-        self._ids.add(check_id)
-        return True
-
-    def end(self, check_id: str) -> None:
-        """The run is over, however it ended."""
-        self._ids.discard(check_id)
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __contains__(self, check_id: object) -> bool:
-        return check_id in self._ids

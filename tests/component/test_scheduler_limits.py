@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from healthd.schedule import Limits, Running
+from healthd.schedule import Limits
 
 
 async def test_a_type_has_its_own_limit_and_the_others_the_default_each() -> None:
@@ -89,13 +89,3 @@ async def test_waiting_runs_take_their_turn_in_order() -> None:
 def test_a_limit_that_would_stop_everything_is_refused(limits: tuple[int, dict[str, int]]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Limits(*limits)
-
-
-def test_a_check_does_not_overlap_itself() -> None:
-    running = Running()
-    assert running.begin("shop/web")
-    assert not running.begin("shop/web")
-    assert running.begin("shop/db")
-    assert (len(running), "shop/web" in running) == (2, True)
-    running.end("shop/web")
-    assert running.begin("shop/web")
