@@ -12,6 +12,7 @@ from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, Memo
 from healthd.probes.http import HttpProbe
 from healthd.probes.http_journey import HttpJourneyProbe
 from healthd.probes.kubernetes import (
+    KubernetesCertificatesProbe,
     KubernetesCronJobsProbe,
     KubernetesDeploymentsProbe,
     KubernetesEventsProbe,
@@ -21,6 +22,7 @@ from healthd.probes.kubernetes import (
     KubernetesNodesProbe,
     KubernetesPodsProbe,
     KubernetesPvcsProbe,
+    KubernetesResourceProbe,
     KubernetesUsageProbe,
 )
 from healthd.probes.logs import LogsProbe
@@ -40,6 +42,7 @@ from healthd.probes.postgres import (
 )
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
+from healthd.probes.restore import RestoreDrillProbe
 from healthd.probes.security_headers import HttpHeadersProbe
 from healthd.probes.tcp import TcpProbe
 from healthd.probes.tls import TlsProbe
@@ -91,9 +94,12 @@ PROBES: Mapping[str, Probe] = {
     "kubernetes_hpa": KubernetesHpaProbe(),
     "kubernetes_pvcs": KubernetesPvcsProbe(),
     "kubernetes_events": KubernetesEventsProbe(),
+    "kubernetes_certificates": KubernetesCertificatesProbe(),
+    "kubernetes_resource": KubernetesResourceProbe(),
     "docker_compose": DockerComposeProbe(),
     "docker_containers": DockerContainersProbe(),
     "docker_logs": DockerLogsProbe(),
     "docker_disk": DockerDiskProbe(),
+    "restore_drill": RestoreDrillProbe(),
     **AWS_PROBES,
 }

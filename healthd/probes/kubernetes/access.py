@@ -12,15 +12,20 @@ __all__ = ["Guarded", "Rule", "roles"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Rule:
-    """`verb` on `resource` ("pods", "pods/log") of an API group ("" is the core) in a namespace ("": in all)."""
+    """`verb` on `resource` ("pods", "pods/log") of an API group ("" is the core) in a namespace ("": in all).
+
+    With `name` only on the object of that name.
+    """
 
     verb: str
     resource: str
     group: str = ""
     namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         what = f"{self.resource}.{self.group}" if self.group else self.resource
+        what += f" {self.name}" if self.name else ""
         where = f"in namespace {self.namespace}" if self.namespace else "in the whole cluster"
         return f"{self.verb} on {what} {where}"
 
@@ -39,7 +44,7 @@ def roles(rules: Iterable[Rule], name: str = "healthd") -> list[dict[str, Any]]:
     What the ClusterRole allows everywhere is left out of the Roles.
     """
     wanted = set(rules)
-    everywhere = {(r.verb, r.resource, r.group) for r in wanted if not r.namespace}
+    everywhere = {(r.verb, r.resource, r.group) for r in wanted if not r.namespace and not r.name}
     places: dict[str, set[Rule]] = defaultdict(set)
     for rule in wanted:
         if not rule.namespace or (rule.verb, rule.resource, rule.group) not in everywhere:
@@ -48,18 +53,27 @@ def roles(rules: Iterable[Rule], name: str = "healthd") -> list[dict[str, Any]]:
 
 
 def _role(name: str, namespace: str, rules: set[Rule]) -> dict[str, Any]:
-    verbs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    verbs: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
+    names: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
     for rule in rules:
-        verbs[rule.group, rule.resource].add(rule.verb)
-    resources: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    for (group, resource), allowed in sorted(verbs.items()):
-        resources[group, tuple(sorted(allowed))].append(resource)
+        key = rule.group, rule.resource, bool(rule.name)
+        verbs[key].add(rule.verb)
+        names[key].add(rule.name)
+    written: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
+    for key, allowed in sorted(verbs.items()):
+        group, resource, some = key
+        written[group, tuple(sorted(allowed)), tuple(sorted(names[key])) if some else ()].append(resource)
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role" if namespace else "ClusterRole",
         "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
         "rules": [
-            {"apiGroups": [group], "resources": named, "verbs": list(allowed)}
-            for (group, allowed), named in resources.items()
+            {
+                "apiGroups": [group],
+                "resources": resources,
+                "verbs": list(allowed),
+                **({"resourceNames": list(only)} if only else {}),
+            }
+            for (group, allowed, only), resources in written.items()
         ],
     }

@@ -36,6 +36,7 @@ class Kind(Generic[T]):
 
     `versions`: "v1" or "group/version", the newest first; older ones are asked for where a server lacks it.
     `query` narrows the list on the server ("fieldSelector"). `absent` is said where none of them is served.
+    More than `most` are too many to look at.
     """
 
     plural: str
@@ -43,6 +44,7 @@ class Kind(Generic[T]):
     read: Callable[[dict[str, Any]], T]
     query: tuple[tuple[str, str], ...] = ()
     absent: str = ""
+    most: int = OBJECTS_MAX
 
     @property
     def group(self) -> str:
@@ -176,5 +178,5 @@ def _read(kind: Kind[T], items: Iterator[Any]) -> Iterator[T]:
 
 
 def _check_count(kind: Kind[Any], count: int) -> None:
-    if count > OBJECTS_MAX:
-        raise ProbeError(f"there are more than {OBJECTS_MAX} {kind.plural}: name a namespace", "limit")
+    if count > kind.most:
+        raise ProbeError(f"there are more than {kind.most} {kind.plural}: name a namespace", "limit")

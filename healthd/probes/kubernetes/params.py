@@ -13,7 +13,16 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from healthd.probes.base import OneOrMany, Params
 from healthd.probes.kubernetes.selectors import Selector, read_selector
 
-__all__ = ["EVERY_NAMESPACE", "ClusterParams", "Labels", "Names", "NamespacedParams", "Namespaces", "matcher"]
+__all__ = [
+    "EVERY_NAMESPACE",
+    "ClusterParams",
+    "Labels",
+    "Names",
+    "NamespacedParams",
+    "Namespaces",
+    "listed_names",
+    "matcher",
+]
 
 EVERY_NAMESPACE = "*"
 
@@ -61,7 +70,7 @@ class NamespacedParams(ClusterParams):
     @property
     def lists(self) -> tuple[str, ...]:
         """The namespaces to list, "" standing for all at once."""
-        return tuple("" if name == EVERY_NAMESPACE else name for name in self.namespace)
+        return listed_names(self.namespace)
 
     def place(self) -> str:
         """The namespaces in words."""
@@ -73,6 +82,11 @@ class NamespacedParams(ClusterParams):
         """What an object is called: its name, with the namespace in front where there can be several."""
         alone = len(self.namespace) == 1 and self.namespace != (EVERY_NAMESPACE,)
         return str(item.name) if alone else f"{item.namespace}/{item.name}"
+
+
+def listed_names(namespaces: tuple[str, ...]) -> tuple[str, ...]:
+    """The namespaces to list, "" standing for all at once."""
+    return tuple("" if name == EVERY_NAMESPACE else name for name in namespaces)
 
 
 def matcher(wanted: tuple[str, ...]) -> Callable[[str], object]:
