@@ -107,7 +107,7 @@ class RunbookReader:
         if shape is None:
             return None
         items = tuple(self._item(item, index, node, frame, subject) for index, item in enumerate(shape.items))
-        return Document(shape.document, shape.title or shape.document, items, _source(node), shape.url)
+        return Document(shape.document, shape.title or shape.document, items, _source(node), shape.source)
 
     def _note_items(self, node: MappingNode, document: str) -> None:
         """Remember every item as written, so that a mistake in one is not a mistake in all that refers to it."""
@@ -132,7 +132,7 @@ class RunbookReader:
             source=_source(locate(node, ("items", index)).node),
             cadence=shape.cadence,
             expect=shape.expect,
-            limits=tuple(_limit(row, limit) for row, limit in shape.limits.items()),
+            limits=tuple(map(_limit, shape.limits)),
             note=shape.note,
         )
 
@@ -162,8 +162,9 @@ class RunbookReader:
             self._context.dangling(where.node, message, name, frame.cadences, (*where.path, "cadence"))
 
 
-def _limit(row: str, shape: LimitShape) -> Limit:
-    return Limit(row, shape.target, shape.acceptable, shape.warning, shape.critical, shape.for_, shape.decided)
+def _limit(shape: LimitShape) -> Limit:
+    conditions = (shape.target, shape.acceptable, shape.warning, shape.critical)
+    return Limit(shape.row, shape.measure, *conditions, shape.for_, shape.decided)
 
 
 def _source(node: Node) -> Source:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from healthd.catalogue.fields import ConditionText, Duration, Name, PositiveDuration, Words
+from healthd.catalogue.fields import (
+    AlsoWritten,
+    ConditionText,
+    Duration,
+    Name,
+    PositiveDuration,
+    Words,
+    one_or_many,
+)
 from healthd.catalogue.problems import RefusedError
 from healthd.catalogue.shapes import Shape
 
 
 class LimitShape(Shape):
-    """The limits one row has in the document, held against the configured row of that name."""
+    """Documented limits, held against the configured row of the checks that cover the item."""
 
+    row: str = ""
+    """name of the configured row"""
+    measure: str = ""
+    """or the measure it judges; with neither, the only row the check has"""
     target: ConditionText | None = None
     """what it should be"""
     acceptable: ConditionText | None = None
@@ -33,7 +45,12 @@ class LimitShape(Shape):
             raise RefusedError(
                 "no limit is documented here", "expected target, acceptable, warning, critical or for, as documented"
             )
+        if self.row and self.measure:
+            raise RefusedError("'row' and 'measure' say the same", "keep row, or measure for a row without a name")
         return self
+
+
+Limits = Annotated[tuple[LimitShape, ...], BeforeValidator(one_or_many), AlsoWritten({"$ref": "#/$defs/LimitShape"})]
 
 
 class ItemShape(Shape):
@@ -51,8 +68,8 @@ class ItemShape(Shape):
     """the documented time: one of the system's cadences"""
     expect: str = ""
     """the documented figure, in words"""
-    limits: dict[str, LimitShape] = Field(default_factory=dict)
-    """documented limits by the name of the configured threshold row (or its measure)"""
+    limits: Limits = ()
+    """the documented limits: one row, or a list of them"""
     note: str = ""
     """how it was understood"""
 
@@ -64,8 +81,8 @@ class DocumentShape(Shape):
     """its name; checks refer to its items as document/item"""
     title: str = ""
     """for people; default: the name"""
-    url: str = ""
-    """where it is"""
+    source: str = ""
+    """where it is: an address or a file's name"""
     items: tuple[ItemShape, ...]
     """everything it documents"""
 

@@ -28,9 +28,9 @@ def compare(limits: Iterable[Limit], covers: Iterable[Cover]) -> Findings:
     problems: list[str] = []
     decisions: list[str] = []
     for limit in limits:
-        rows = [(check, row) for check in checks for row in check.thresholds if limit.row in (row.name, row.measure)]
+        rows = [(check, row) for check in checks for row in _rows(limit, check)]
         if not rows:
-            problems.append(f"no check that covers it judges by a row {limit.row!r}")
+            problems.append(f"no check that covers it has {_wanted(limit)}")
         for check, row in rows:
             found = list(_differences(limit, row, check))
             if found and limit.decided and row.note:
@@ -40,6 +40,23 @@ def compare(limits: Iterable[Limit], covers: Iterable[Cover]) -> Findings:
             else:
                 problems += found
     return Findings(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(decisions)))
+
+
+def _rows(limit: Limit, check: Check) -> list[Threshold]:
+    if limit.row:
+        return [row for row in check.thresholds if row.name == limit.row]
+    if limit.measure:
+        return [row for row in check.thresholds if row.measure == limit.measure]
+    own = [row for row in check.thresholds if row.measure != "up"] or list(check.thresholds)
+    return own if len(own) == 1 else []
+
+
+def _wanted(limit: Limit) -> str:
+    if limit.row:
+        return f"a threshold row {limit.row!r}"
+    if limit.measure:
+        return f"a threshold row for the measure {limit.measure!r}"
+    return "just one threshold row: name the documented limit's row or measure"
 
 
 def _differences(limit: Limit, row: Threshold, check: Check) -> Iterator[str]:

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from healthd.coverage.result import Coverage, CoveredItem, Dangling, DocumentCoverage, State
+from healthd.model.runbook import Limit
 
 _MARKS = {State.COVERED: "✓", State.OFF: "–", State.DIFFERS: "≠", State.UNCOVERED: "✗"}
 _LEVELS = ("target", "acceptable", "warning", "critical")
@@ -50,12 +51,7 @@ def _item_json(covered: CoveredItem) -> dict[str, Any]:
         "fate": item.fate.value,
         "cadence": item.cadence,
         "expect": item.expect,
-        "limits": {
-            limit.row: {level: condition.text for level in _LEVELS if (condition := getattr(limit, level))}
-            | ({"for": limit.for_.total_seconds()} if limit.for_ is not None else {})
-            | ({"decided": True} if limit.decided else {})
-            for limit in item.limits
-        },
+        "limits": [_limit_json(limit) for limit in item.limits],
         "note": item.note,
         "state": covered.state.value,
         "covered_by": [
@@ -64,6 +60,15 @@ def _item_json(covered: CoveredItem) -> dict[str, Any]:
         "problems": list(covered.problems),
         "decisions": list(covered.decisions),
         "source": str(item.source),
+    }
+
+
+def _limit_json(limit: Limit) -> dict[str, Any]:
+    return {
+        **({"row": limit.row} if limit.row else {"measure": limit.measure} if limit.measure else {}),
+        **{level: condition.text for level in _LEVELS if (condition := getattr(limit, level))},
+        **({"for": limit.for_.total_seconds()} if limit.for_ is not None else {}),
+        "decided": limit.decided,
     }
 
 

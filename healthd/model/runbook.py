@@ -29,13 +29,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented row of limits, to be held against the configured row named `row` of the checks that cover the item.
+    """Documented limits, to be held against the configured rows of the checks that cover the item.
 
+    Those rows are called `row`, or judge `measure`; with neither, the check has just one row of its own.
     A level that is None is not documented there; `for_` None: no duration is. `decided`: the documents contradict
     each other, another limit was chosen, and the configured row's `note` says why.
     """
 
-    row: str
+    row: str = ""
+    measure: str = ""
     target: Condition | None = None
     acceptable: Condition | None = None
     warning: Condition | None = None
