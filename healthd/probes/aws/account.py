@@ -97,11 +97,9 @@ class Account:
                 client = self._opened().create_client(
                     service, region_name=where, endpoint_url=self.params.endpoint_url, config=self._config(service)
                 )
-                events, called = client.meta.events, client.meta.service_model.service_id.hyphenize()
-                events.register("before-call", self._refuse_others)
-                events.register("before-send", self._refuse_late)
-                # before S3's own look at the page, which makes it an error to be tried again
-                events.register_first(f"before-parse.{called}", _refuse_pages)
+                client.meta.events.register("before-call", self._refuse_others)
+                client.meta.events.register("before-send", self._refuse_late)
+                client.meta.events.register("before-parse", _refuse_pages)
                 self._clients[service, where] = client
             return self._clients[service, where]
 

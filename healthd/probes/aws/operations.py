@@ -42,8 +42,12 @@ class Operation:
 
     def needs(self, request: Mapping[str, Any]) -> str:
         """The permission in words: s3:ListBucket on arn:aws:s3:::backups."""
-        resource = re.sub(r"\{(\w+)\}", lambda part: str(request.get(part[1], "*")), self.resource)
+        resource = re.sub(r"\{(\w+)\}", lambda part: _shown(request.get(part[1], "*")), self.resource)
         return self.action + (f" on {resource}" if resource != "*" else "")
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def policy_document(operations: Iterable[Operation]) -> dict[str, Any]:

@@ -67,8 +67,12 @@ class Asker:
         request: Mapping[str, Any],
         *,
         region: str | None = None,
+        seconds: float | None = None,
     ) -> T:
-        """What `work` makes of the pages, in a thread, as they come. Not shared with other checks."""
+        """What `work` makes of the pages, in a thread, as they come; not shared with other checks.
+
+        It may take `seconds`, or what is left of the look's time. Raises AwsError, ProbeError, TimeoutError.
+        """
         if operation not in self._operations:
             raise ValueError(f"{operation.action} is not declared by this probe")
         self.doing = operation.action
@@ -85,7 +89,7 @@ class Asker:
                     raise failure from None
 
         try:
-            return await self.account.run(lambda: work(pages()), self.left)
+            return await self.account.run(lambda: work(pages()), seconds or self.left)
         except ProbeError as error:
             if error.kind == "auth":
                 await forget(self.account, self.context)

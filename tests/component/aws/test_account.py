@@ -238,7 +238,7 @@ async def test_a_certificate_nobody_knows(through: Through) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "params"), [("cloudwatch_metric", METRIC), ("s3_backup", {"bucket": "backups"})], ids=["json", "xml"]
+    ("kind", "params"), [("cloudwatch_metric", METRIC), ("rds_instance", {"instance": "db"})], ids=["json", "xml"]
 )
 async def test_something_that_is_not_aws(through: Through, kind: str, params: dict[str, Any]) -> None:
     server = await asyncio.start_server(_html, "127.0.0.1", 0)

@@ -1,0 +1,52 @@
+"""Log events that fit a filter pattern of CloudWatch Logs: counted as they come, in bounded memory."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from healthd.model.redact import Redactor
+from healthd.probes.aws.account import Page
+
+__all__ = ["EventScan"]
+
+_VALUES_MAX = 10_000  # different values kept for the top list
+_SAMPLE = 500  # characters of a message
+
+
+@dataclass(slots=True)
+class EventScan:
+    """Counts events up to `limit`; the last `samples` of them, and how often each value of `extract` came."""
+
+    limit: int
+    extract: re.Pattern[str] | None
+    kept: deque[str]
+    count: int = 0
+    newest: int = 0  # milliseconds since 1970
+    complete: bool = True
+    values: Counter[str] = field(default_factory=Counter)
+    others: int = 0  # events whose value was not kept: there are too many different ones
+
+    def take(self, pages: Iterator[Page]) -> None:
+        """In a thread: count what comes, until there are `limit`."""
+        for page in pages:
+            for event in page.get("events", ()):
+                if self.count >= self.limit:
+                    self.complete = False
+                    return
+                self._count(event.get("message", ""), event.get("timestamp", 0))
+
+    def _count(self, message: str, timestamp: int) -> None:
+        self.count += 1
+        self.newest = max(self.newest, timestamp)
+        self.kept.append(Redactor()(message.strip()[:_SAMPLE]))
+        found = self.extract.search(message) if self.extract is not None else None
+        if found is None:
+            return
+        value = (found[1] if found.re.groups else found[0]) or ""
+        if value in self.values or len(self.values) < _VALUES_MAX:
+            self.values[value[:200]] += 1
+        else:
+            self.others += 1
