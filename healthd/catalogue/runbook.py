@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -124,6 +124,7 @@ class RunbookReader:
         where = Reference(node, ("items", index), f"{subject}: item {shape.id!r}")
         if shape.cadence:
             self._check_cadence(shape.cadence, where, frame)
+        check_severity(frame, shape.severity, replace(where, path=(*where.path, "severity")), self._context)
         return Item(
             id=shape.id,
             heading=shape.heading,
@@ -134,6 +135,7 @@ class RunbookReader:
             expect=shape.expect,
             limits=tuple(map(_limit, shape.limits)),
             note=shape.note,
+            severity=shape.severity or "",
         )
 
     def _declared(self, section: str, model: type[S], frame: Frame) -> Iterator[tuple[_Declared, S]]:

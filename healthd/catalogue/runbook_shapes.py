@@ -66,6 +66,8 @@ class ItemShape(Shape):
     """what becomes of it: looked at, gathered for people, done by a person, shown when something fails, acted on"""
     cadence: str = ""
     """the documented time: one of the system's cadences"""
+    severity: str | None = None
+    """the documented severity: one of the system's scale"""
     expect: str = ""
     """the documented figure, in words"""
     limits: Limits = ()

@@ -70,7 +70,7 @@ def _item(id_: str, item: Item, covers: list[Cover]) -> CoveredItem:
     if not fitting:
         return CoveredItem(id_, item, State.UNCOVERED, ordered, _uncovered(item, others))
     findings = compare(item.limits, ordered)
-    problems = (*findings.problems, *_another_time(item, ordered))
+    problems = (*findings.problems, *_another_time(item, ordered), *_another_severity(item, ordered))
     sound = State.COVERED if any(cover.enabled for cover in fitting) else State.OFF
     return CoveredItem(id_, item, State.DIFFERS if problems else sound, ordered, problems, findings.decisions)
 
@@ -89,3 +89,12 @@ def _another_time(item: Item, covers: Iterable[Cover]) -> tuple[str, ...]:
         return ()
     found = ", ".join(f"{cover.name} at {' and '.join(cover.cadences) or 'times of its own'}" for cover in timed)
     return (f"documented for {item.cadence}, but {found}",)
+
+
+def _another_severity(item: Item, covers: Iterable[Cover]) -> tuple[str, ...]:
+    """A documented severity that nothing which covers the item has. What has none (a step) is not asked."""
+    graded = [cover for cover in covers if cover.severities]
+    if not item.severity or not graded or any(item.severity in cover.severities for cover in graded):
+        return ()
+    found = ", ".join(f"{cover.name} has {' and '.join(dict.fromkeys(cover.severities))}" for cover in graded)
+    return (f"documented as {item.severity}, but {found}",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from healthd.coverage.result import Cover
 from healthd.model.catalogue import Playbook, System
@@ -17,12 +18,16 @@ def covers_of(system: System) -> Iterator[Cover]:
 
 def _checks(system: System) -> Iterator[Cover]:
     for check in system.checks:
-        yield Cover("check", Fate.CHECK, check.id, check.covers, check.source, check.cadences, check.enabled, check)
+        severities = (check.severity, check.warning_severity)
+        yield Cover(
+            "check", Fate.CHECK, check.id, check.covers, check.source, check.cadences, severities, check.enabled, check
+        )
 
 
 def _playbooks(system: System) -> Iterator[Cover]:
     for playbook in system.playbooks.values():
-        yield Cover("playbook", Fate.PLAYBOOK, _named(system, playbook), playbook.covers)
+        severities = (playbook.severity,) if playbook.severity else ()
+        yield Cover("playbook", Fate.PLAYBOOK, _named(system, playbook), playbook.covers, severities=severities)
         for step in (*playbook.diagnostics, *playbook.remediation):
             yield Cover("playbook", Fate.PLAYBOOK, f"{_named(system, playbook)}: {step.title}", step.covers)
 
@@ -44,7 +49,8 @@ def _policies(system: System) -> Iterator[Cover]:
     def policy(kind: str, name: str, covers: tuple[str, ...], cadence: str = "") -> Cover:
         return Cover(kind, Fate.POLICY, f"{system.name}/{name}", covers, cadences=(cadence,) if cadence else ())
 
-    yield from (policy("severity", s.name, s.covers) for s in system.severities.values())
+    for severity in system.severities.values():
+        yield replace(policy("severity", severity.name, severity.covers), severities=(severity.name,))
     yield from (policy("cadence", c.name, c.covers, c.name) for c in system.cadences.values())
     yield from (policy("contact", c.name, c.covers) for c in system.runbook.contacts)
     yield from (policy("window", w.name, w.covers, w.cadence) for w in system.runbook.windows)

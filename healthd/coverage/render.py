@@ -50,6 +50,7 @@ def _item_json(covered: CoveredItem) -> dict[str, Any]:
         "title": item.title,
         "fate": item.fate.value,
         "cadence": item.cadence,
+        "severity": item.severity,
         "expect": item.expect,
         "limits": [_limit_json(limit) for limit in item.limits],
         "note": item.note,

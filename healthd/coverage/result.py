@@ -33,6 +33,7 @@ class Cover:
     covers: tuple[str, ...]
     source: Source | None = None
     cadences: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()  # of a check (CRITICAL, WARNING) or a playbook
     enabled: bool = True
     check: Check | None = None
 

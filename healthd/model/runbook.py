@@ -48,7 +48,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One documented thing. `cadence` is one of the system's cadences, "" where the document gives no time."""
+    """One documented thing. `cadence` and `severity` are the system's, "" where the document gives none."""
 
     id: str
     heading: str
@@ -59,6 +59,7 @@ class Item:
     expect: str = ""  # the documented figure, in words
     limits: tuple[Limit, ...] = ()
     note: str = ""
+    severity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
