@@ -42,6 +42,10 @@ CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8}
 log = structlog.get_logger("healthd")
 
 
+def _limits(settings: Settings) -> ProbeLimits:
+    return ProbeLimits(allowed_commands=settings.allowed_commands, scratch_dir=settings.scratch_dir)
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -56,7 +60,9 @@ class App:
         self.started_at = now()
         self.metrics = Metrics(__version__, os.environ.get("HEALTHD_REVISION", ""))
         self._redact = Redactor(secrets_of(settings))
-        self.store: Store = SqlStore(settings.database_url.get_secret_value(), redact=self._redact)
+        self.store: Store = SqlStore(
+            settings.database_url.get_secret_value(), redact=self._redact, exclusive=True
+        )
         self._recorder = Recorder(
             self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
         )
@@ -65,7 +71,7 @@ class App:
         self._resources = Resources()
         self._corridor = Corridor(
             Gear(
-                looker=Looker(PROBES, self._resources, ProbeLimits(allowed_commands=settings.allowed_commands)),
+                looker=Looker(PROBES, self._resources, _limits(settings)),
                 slots=Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency}),
                 metrics=self.metrics,
                 recorder=self._recorder,
@@ -90,6 +96,13 @@ class App:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
+    def heed_signals(self) -> None:
+        """Before anything that takes time: until then SIGHUP would end the process."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._background(self._reload_quietly("SIGHUP")))
+
     def read_catalogue(self) -> None:
         """First reading; raises CatalogueError with everything that is wrong."""
         self._catalogue = load_catalogue(self.settings)
@@ -99,10 +112,6 @@ class App:
     async def start(self) -> None:
         """Begin to work: returns at once if the store is away, which `unready` then says, and goes on trying."""
         assert self._catalogue is not None, "read_catalogue comes first"
-        loop = asyncio.get_running_loop()
-        for name, action in ((signal.SIGTERM, self._stopping.set), (signal.SIGINT, self._stopping.set)):
-            loop.add_signal_handler(name, action)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._background(self._reload_quietly("SIGHUP")))
         try:
             await self._begin()
         except StoreError as error:

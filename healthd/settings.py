@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     notify_max_age: Duration = Field(timedelta(hours=24), description="after this a message not accepted is given up")
 
     allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
+    scratch_dir: Path | None = Field(None, description="folder that restore drills may work in; without it: none")
     probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
     concurrency: Mapping[str, int] = Field(default_factory=dict, description='JSON, per probe type: {"aws": 4}')
     default_timeout: Duration = timedelta(seconds=10)

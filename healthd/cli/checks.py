@@ -28,6 +28,7 @@ from healthd.model.catalogue import Catalogue, Check
 from healthd.model.outcomes import Level, Outcome, worst
 from healthd.model.redact import Redactor
 from healthd.model.units import UnitError, format_duration, format_value, parse_duration
+from healthd.settings import Settings
 
 
 @click.command()
@@ -46,7 +47,7 @@ def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, .
     catalogue = catalogue_or_refuse(settings, folders)
     chosen = _chosen(catalogue, ids, system, cadence)
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
-    outcomes = asyncio.run(_run_all(catalogue, chosen, settings.allowed_commands, redact, output == "table"))
+    outcomes = asyncio.run(_run_all(catalogue, chosen, settings, redact, output == "table"))
     if output == "json":
         print_json([_as_json(outcome) for outcome in outcomes])
     else:
@@ -112,7 +113,7 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadenc
 
 
 async def _run_all(
-    catalogue: Catalogue, checks: list[Check], commands: tuple[str, ...], redact: Callable[[str], str], progress: bool
+    catalogue: Catalogue, checks: list[Check], settings: Settings, redact: Callable[[str], str], progress: bool
 ) -> list[Outcome]:
     from rich.console import Console
     from rich.progress import Progress
@@ -122,7 +123,8 @@ async def _run_all(
     from healthd.schedule import Due
 
     resources = Resources()
-    looker = Looker(PROBES, resources, ProbeLimits(allowed_commands=commands))
+    limits = ProbeLimits(allowed_commands=settings.allowed_commands, scratch_dir=settings.scratch_dir)
+    looker = Looker(PROBES, resources, limits)
     now = datetime.now(UTC)
     at_once = asyncio.Semaphore(20)
 

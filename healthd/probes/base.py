@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -78,6 +79,7 @@ class ProbeLimits:
     max_evidence_chars: int = 2_000
     allowed_commands: tuple[str, ...] = ()  # absolute paths or names; empty: the command probe is off
     max_command_output_bytes: int = 1_000_000
+    scratch_dir: Path | None = None  # where restore drills may work; None: they are off
 
 
 class Resources:

@@ -45,7 +45,7 @@ def inspect_checksum(path: str, stop: Stop) -> str:
     """Compare with the sum in `path`.sha256, written as sha256sum does (with or without --tag) or alone."""
     try:
         with _open_regular(path + SIDECAR) as file:
-            expected = _listed_sum(file.read(_MAX_SIDECAR).decode(errors="replace"), os.path.basename(path))  # noqa: PTH119
+            expected = listed_sum(file.read(_MAX_SIDECAR).decode(errors="replace"), os.path.basename(path))  # noqa: PTH119
     except FileNotFoundError:
         os.stat(path)  # noqa: PTH116 - if the file is gone as well there is nothing to say about it
         return f"has no {SIDECAR} file beside it"
@@ -80,7 +80,8 @@ def inspect_files(paths: list[str], inspect: Inspection, stop: Stop, most: int |
     return inspected, problems
 
 
-def _listed_sum(text: str, name: str) -> str | None:
+def listed_sum(text: str, name: str) -> str | None:
+    """The SHA-256 sum that a checksum file gives for the file `name`, None when it gives none."""
     lines = [line for line in text.splitlines() if _SHA256.search(line)]
     named = [line for line in lines if re.search(rf"(?:^|[\s*(/]){re.escape(name)}(?:\)|\s|$)", line)]
     alone = [line for line in lines if _SHA256.fullmatch(line.strip())]
