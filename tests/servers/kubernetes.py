@@ -188,7 +188,7 @@ class KubeServer:
             api_server_binary(), f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1", f"--secure-port={self.port}", f"--tls-cert-file={f}/server.crt",
             f"--tls-private-key-file={f}/server.key", f"--cert-dir={f}", f"--token-auth-file={f}/tokens.csv",
-            "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
+            f"--client-ca-file={f}/ca.crt", "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={f}/signing.key", f"--service-account-key-file={f}/signing.key",
             "--api-audiences=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
             "--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none", "--profiling=false",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Guarded", "Rule", "roles"]
+from healthd.model.catalogue import Catalogue
+from healthd.probes.kubernetes.params import ClusterParams
+
+__all__ = ["Guarded", "Rule", "roles", "roles_for"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,6 +39,20 @@ class Guarded(Protocol):
 
     def rules(self, params: Any) -> tuple[Rule, ...]:
         """The least a check with these parameters needs."""
+
+
+def roles_for(catalogue: Catalogue, probes: Mapping[str, Any], name: str = "healthd") -> list[dict[str, Any]]:
+    """The least Roles and ClusterRole for the checks of a catalogue that ask the cluster healthd itself runs in.
+
+    `probes` is PROBES; checks with a kubeconfig or context of their own ask another cluster.
+    """
+    rules: set[Rule] = set()
+    for check in catalogue.checks.values():
+        probe, params = probes[check.probe.type], check.probe.params
+        here = isinstance(params, ClusterParams) and params.kubeconfig is None and params.context is None
+        if here and isinstance(probe, Guarded):
+            rules.update(probe.rules(params))
+    return roles(rules, name)
 
 
 def roles(rules: Iterable[Rule], name: str = "healthd") -> list[dict[str, Any]]:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
-from errno import ENOENT
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from healthd.probes.base import ProbeContext, ProbeError
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.errors import RefusedError, explain_status
+from healthd.probes.kubernetes.login import Client, log_in
 from healthd.probes.kubernetes.params import ClusterParams
 from healthd.probes.network import Resolver, no_answer, patience, shared_resolver
 
@@ -25,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["ANSWER_KEPT", "Cluster", "cluster_of"]
 
 T = TypeVar("T")
-Client = Any  # kubernetes.aio.client.ApiClient, which is untyped
 ANSWER_KEPT = 10.0  # seconds an answer is used again by checks that are not due together
 _REQUESTS_AT_ONCE = 8
 _ERROR_BODY_MAX = 64_000
 _ATTEMPTS = 4
 _WAIT_MAX = 5.0  # seconds: a server that wants more time than this is busy
+_LOG_IN_MAX = 60.0  # seconds for a credential plugin; the check's timeout comes first
 _RENEWED_AT_MOST_EVERY = 10.0  # seconds: a refused log-in is not tried anew with every question
 
 
@@ -129,7 +126,7 @@ class Cluster:
             if time.monotonic() - self._renewed < _RENEWED_AT_MOST_EVERY:
                 return False
             self._renewed = time.monotonic()
-            self._client = await _load(self._params)
+            self._client = await log_in(self._params, _LOG_IN_MAX)
             self._connect()
         await _close(used)
         return True
@@ -181,70 +178,13 @@ async def cluster_of(params: ClusterParams, context: ProbeContext) -> Cluster:
 
     async def make() -> Cluster:
         resolver = await shared_resolver(context.resources)
-        return Cluster(params, await _load(params), resolver)
+        return Cluster(params, await log_in(params, _LOG_IN_MAX), resolver)
 
-    return await context.resources.get(key, make, Cluster.close)
-
-
-async def _load(params: ClusterParams) -> Client:
-    # about a second of work the first time: not on the event loop
-    await asyncio.to_thread(_import)
-    from kubernetes.aio import client
-    from yaml import YAMLError
-
-    config = import_module("kubernetes.aio.config")  # untyped
-    settings = client.Configuration()
     try:
-        if _in_cluster(params):
-            config.load_incluster_config(client_configuration=settings)
-        else:
-            await config.load_kube_config(
-                config_file=_existing(_kubeconfig(params)),
-                context=params.context,
-                client_configuration=settings,
-                persist_config=False,
-            )
-        return await asyncio.to_thread(client.ApiClient, settings)
-    except (config.ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProbeError(f"{_source(params)}: {_words(error)}", "config") from None
-
-
-def _import() -> None:
-    import_module("kubernetes.aio.client")
-    import_module("kubernetes.aio.config")
-
-
-def _in_cluster(params: ClusterParams) -> bool:
-    return params.kubeconfig is None and params.context is None and "KUBERNETES_SERVICE_HOST" in os.environ
-
-
-def _kubeconfig(params: ClusterParams) -> str:
-    return params.kubeconfig or os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
-
-
-def _existing(paths: str) -> str:
-    """`paths` as they are, several joined by ":" as in $KUBECONFIG. Raises FileNotFoundError: the library would not."""
-    if not any(Path(path).exists() for path in paths.split(os.pathsep)):
-        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), paths)
-    return paths
-
-
-def _source(params: ClusterParams) -> str:
-    return "the pod's service account" if _in_cluster(params) else f"kubeconfig {_kubeconfig(params)}"
-
-
-def _words(error: Exception) -> str:
-    from yaml import YAMLError
-
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
-    if isinstance(error, YAMLError):  # its words would quote the file
-        return "it is no YAML"
-    if isinstance(error, TypeError | AttributeError):
-        return "it does not say which server and user"
-    return " ".join(str(error).split())[:300] or type(error).__name__
+        async with asyncio.timeout(patience(context.timeout)):
+            return await context.resources.get(key, make, Cluster.close)
+    except TimeoutError:
+        raise ProbeError(no_answer(context.timeout, "logging in to the cluster"), "timeout") from None
 
 
 async def within(context: ProbeContext, cluster: Cluster, what: str, work: Awaitable[T]) -> T:
