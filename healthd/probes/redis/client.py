@@ -17,11 +17,14 @@ from healthd.probes.redis.errors import explain
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-__all__ = ["Asker", "Reply", "look"]
+__all__ = ["Asker", "Reply", "checked", "look"]
 
 T = TypeVar("T")
 Reply = Any  # str, int, list, None, or the exception an error reply became
-COMMANDS = frozenset({"PING", "INFO", "TYPE", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "XPENDING"})
+COMMANDS = frozenset(
+    {"PING", "INFO", "DBSIZE", "SCAN", "TYPE", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "XPENDING", "PTTL"}
+)
+SUBCOMMANDS = frozenset({("CONFIG", "GET"), ("SLOWLOG", "GET"), ("SLOWLOG", "LEN"), ("MEMORY", "USAGE")})
 
 
 class Asker:
@@ -32,16 +35,13 @@ class Asker:
 
     async def ask(self, *command: str) -> Reply:
         """The answer to one command. Raises redis.RedisError for an error reply."""
-        reply = (await self.ask_all([command]))[0]
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return checked((await self.ask_all([command]))[0])
 
     async def ask_all(self, commands: list[tuple[str, ...]]) -> list[Reply]:
         """The answers to several commands sent together; an error reply is an exception in the list."""
         from redis import ResponseError
 
-        if refused := [command[0] for command in commands if command[0] not in COMMANDS]:
+        if refused := [c[0] for c in commands if c[0] not in COMMANDS and c[:2] not in SUBCOMMANDS]:
             raise ValueError(f"{refused[0]} is not among the commands a probe may send")
         await self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
         replies: list[Reply] = []
@@ -51,6 +51,13 @@ class Asker:
             except ResponseError as error:
                 replies.append(error)
         return replies
+
+
+def checked(reply: Reply) -> Reply:
+    """One of several replies. Raises the error that it is."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 class _Connections:

@@ -11,7 +11,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import ProbeContext
 from healthd.probes.redis.client import Asker, look
 
-__all__ = ["field_value", "info", "unit_of"]
+__all__ = ["field_value", "info", "number", "unit_of"]
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _EMPTY_DATABASE = re.compile(r"db\d+\.(keys|expires|avg_ttl)")
@@ -63,6 +63,12 @@ def field_value(fields: Mapping[str, str], name: str) -> float | str | None:
     if text.endswith("%") and _NUMBER.fullmatch(text[:-1]):
         return float(text[:-1]) / 100
     return text
+
+
+def number(fields: Mapping[str, str], name: str) -> float | None:
+    """A field as a number, as `field_value` reads it; None where it is not there or a word."""
+    value = field_value(fields, name)
+    return value if isinstance(value, float) else None
 
 
 def unit_of(name: str) -> Unit | None:

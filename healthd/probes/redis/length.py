@@ -11,11 +11,11 @@ from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit
 from healthd.probes.base import MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.redis.address import RedisUrl
-from healthd.probes.redis.client import Asker, Reply, look
+from healthd.probes.redis.client import Asker, checked, look
 
-__all__ = ["RedisLengthProbe"]
+__all__ = ["LENGTH_COMMANDS", "RedisLengthProbe"]
 
-_LENGTH = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN"}
+LENGTH_COMMANDS = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN"}
 Lengths = dict[str, tuple[str, int]]  # key -> (type or "none", length)
 
 
@@ -77,13 +77,15 @@ class RedisLengthProbe:
 
 
 async def _lengths(asker: Asker, keys: list[str]) -> Lengths:
-    types = [_checked(reply) for reply in await asker.ask_all([("TYPE", key) for key in keys])]
+    types = [checked(reply) for reply in await asker.ask_all([("TYPE", key) for key in keys])]
     for key, kind in zip(keys, types, strict=True):
-        if kind not in _LENGTH and kind != "none":
-            raise ProbeError(f"{key!r} is a {kind}, which has no length: only {', '.join(_LENGTH)} have", "config")
+        if kind not in LENGTH_COMMANDS and kind != "none":
+            raise ProbeError(
+                f"{key!r} is a {kind}, which has no length: only {', '.join(LENGTH_COMMANDS)} have", "config"
+            )
     there = [(key, kind) for key, kind in zip(keys, types, strict=True) if kind != "none"]
-    replies = await asker.ask_all([(_LENGTH[kind], key) for key, kind in there]) if there else []
-    found = {key: (kind, int(_checked(reply))) for (key, kind), reply in zip(there, replies, strict=True)}
+    replies = await asker.ask_all([(LENGTH_COMMANDS[kind], key) for key, kind in there]) if there else []
+    found = {key: (kind, int(checked(reply))) for (key, kind), reply in zip(there, replies, strict=True)}
     return {key: found.get(key, ("none", 0)) for key in keys}
 
 
@@ -95,13 +97,7 @@ async def _pending(asker: Asker, lengths: Lengths, group: str | None) -> dict[st
         raise ProbeError(f"{other!r} is a {lengths[other][0]}: only a stream has consumer groups", "config")
     streams = [key for key, (kind, _) in lengths.items() if kind == "stream"]
     replies = await asker.ask_all([("XPENDING", key, group) for key in streams]) if streams else []
-    return {key: int(_checked(reply)[0]) for key, reply in zip(streams, replies, strict=True)}
-
-
-def _checked(reply: Reply) -> Reply:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+    return {key: int(checked(reply)[0]) for key, reply in zip(streams, replies, strict=True)}
 
 
 def _measurements(params: LengthParams, lengths: Lengths, pending: dict[str, int]) -> list[Measurement]:

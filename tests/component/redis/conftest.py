@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from healthd.probes.base import Probe, Resources
 from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
-from tests.component.looking import Looker, looking
+from tests.component.looking import FreshLooker, Looker, looking
 from tests.servers.redis import RedisServer
 
 
@@ -34,6 +35,14 @@ async def info() -> AsyncIterator[Looker]:
 async def memory() -> AsyncIterator[Looker]:
     async with looking(RedisMemoryProbe()) as looker:
         yield looker
+
+
+@pytest.fixture
+async def looker() -> AsyncIterator[Callable[[Probe], Looker]]:
+    """Makes a Looker of any probe; each of its looks is a run of its own."""
+    resources = Resources()
+    yield lambda probe: FreshLooker(probe, resources)
+    await resources.close()
 
 
 @pytest.fixture
