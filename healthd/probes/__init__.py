@@ -41,7 +41,19 @@ from healthd.probes.postgres import (
     PostgresTablesProbe,
 )
 from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
-from healthd.probes.redis import RedisInfoProbe, RedisLengthProbe, RedisMemoryProbe, RedisProbe
+from healthd.probes.redis import (
+    RedisBigKeysProbe,
+    RedisInfoProbe,
+    RedisKeysProbe,
+    RedisLatencyProbe,
+    RedisLengthProbe,
+    RedisMemoryProbe,
+    RedisPersistenceProbe,
+    RedisProbe,
+    RedisReplicationProbe,
+    RedisSlowlogProbe,
+    RedisStatsProbe,
+)
 from healthd.probes.restore import RestoreDrillProbe
 from healthd.probes.security_headers import HttpHeadersProbe
 from healthd.probes.tcp import TcpProbe
@@ -84,6 +96,13 @@ PROBES: Mapping[str, Probe] = {
     "redis_length": RedisLengthProbe(),
     "redis_info": RedisInfoProbe(),
     "redis_memory": RedisMemoryProbe(),
+    "redis_persistence": RedisPersistenceProbe(),
+    "redis_replication": RedisReplicationProbe(),
+    "redis_stats": RedisStatsProbe(),
+    "redis_slowlog": RedisSlowlogProbe(),
+    "redis_latency": RedisLatencyProbe(),
+    "redis_keys": RedisKeysProbe(),
+    "redis_big_keys": RedisBigKeysProbe(),
     "kubernetes_nodes": KubernetesNodesProbe(),
     "kubernetes_pods": KubernetesPodsProbe(),
     "kubernetes_deployments": KubernetesDeploymentsProbe(),
