@@ -65,10 +65,7 @@ class RunbookReader:
         documents = [self._document(node, frame) for node in frame.sections.runbook]
         return Runbook(
             documents=tuple(document for document in documents if document is not None),
-            attestations=tuple(
-                Attestation(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers)
-                for d, s in self._declared("attestations", AttestationShape, frame)
-            ),
+            attestations=tuple(self._attestations(frame)),
             reports=tuple(
                 ReportPlan(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers)
                 for d, s in self._declared("reports", ReportShape, frame)
@@ -148,6 +145,15 @@ class RunbookReader:
             if cadence := getattr(shape, "cadence", ""):
                 self._check_cadence(cadence, Reference(entry.body, (), subject), frame)
             yield _Declared(name, shape.title or name, _source(entry.key)), shape
+
+    def _attestations(self, frame: Frame) -> Iterator[Attestation]:
+        for d, s in self._declared("attestations", AttestationShape, frame):
+            body = frame.sections.named["attestations"][d.name].body
+            for index, severity in enumerate(s.severities):
+                where = Reference(body, ("severities", index), f"attestations: {d.name!r}")
+                check_severity(frame, severity, where, self._context)
+            when = (s.cadence, s.within, s.severities)
+            yield Attestation(d.name, d.title, d.source, *when, s.who, s.description, s.covers)
 
     def _escalation(self, frame: Frame) -> Iterator[EscalationLevel]:
         for d, s in self._declared("escalation", EscalationShape, frame):

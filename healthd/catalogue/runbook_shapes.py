@@ -103,10 +103,22 @@ class DeclaredShape(Shape):
 class AttestationShape(DeclaredShape):
     """A task a person does and signs for."""
 
-    cadence: str
+    cadence: str = ""
     """when: one of the system's cadences"""
+    within: PositiveDuration | None = None
+    """or how soon after each incident"""
+    severities: Words = ()
+    """after incidents of which severities"""
     who: str = ""
     """who does it"""
+
+    @model_validator(mode="after")
+    def _one_time(self) -> AttestationShape:
+        if bool(self.cadence) == (self.within is not None):
+            raise RefusedError("nothing, or too much, says when it is due", "expected cadence, or within: 48h")
+        if bool(self.severities) != (self.within is not None):
+            raise RefusedError("'within' and 'severities' belong together", "expected within: 48h with severities")
+        return self
 
 
 class ReportShape(DeclaredShape):

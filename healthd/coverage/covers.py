@@ -39,7 +39,9 @@ def _named(system: System, playbook: Playbook) -> str:
 def _people(system: System) -> Iterator[Cover]:
     for task in system.runbook.attestations:
         name = f"{system.name}/{task.name}"
-        yield Cover("attestation", Fate.ATTESTATION, name, task.covers, task.source, (task.cadence,))
+        yield Cover(
+            "attestation", Fate.ATTESTATION, name, task.covers, task.source, (task.cadence,) if task.cadence else ()
+        )
     for report in system.runbook.reports:
         name = f"{system.name}/{report.name}"
         yield Cover("report", Fate.REPORT, name, report.covers, report.source, (report.cadence,))

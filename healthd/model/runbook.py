@@ -75,12 +75,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A task that a person does and signs for, at each firing of `cadence` (a name of the system's cadences)."""
+    """A task that a person does and signs for: at each firing of `cadence` (a name of the system's cadences), or
+
+    `within` so long after each incident of one of `severities`.
+    """
 
     name: str
     title: str
-    cadence: str
     source: Source
+    cadence: str = ""
+    within: timedelta | None = None
+    severities: tuple[str, ...] = ()
     who: str = ""
     description: str = ""
     covers: tuple[str, ...] = ()
