@@ -40,7 +40,13 @@ from healthd.probes.postgres import (
     PostgresStatementsProbe,
     PostgresTablesProbe,
 )
-from healthd.probes.prometheus import PrometheusAlertsProbe, PrometheusProbe
+from healthd.probes.prometheus import (
+    PrometheusAlertsProbe,
+    PrometheusCompareProbe,
+    PrometheusForecastProbe,
+    PrometheusProbe,
+    PrometheusTargetsProbe,
+)
 from healthd.probes.redis import (
     RedisBigKeysProbe,
     RedisInfoProbe,
@@ -80,6 +86,9 @@ PROBES: Mapping[str, Probe] = {
     "tcp": TcpProbe(),
     "prometheus": PrometheusProbe(),
     "prometheus_alerts": PrometheusAlertsProbe(),
+    "prometheus_forecast": PrometheusForecastProbe(),
+    "prometheus_compare": PrometheusCompareProbe(),
+    "prometheus_targets": PrometheusTargetsProbe(),
     "postgres": PostgresProbe(),
     "postgres_query": PostgresQueryProbe(),
     "postgres_connections": PostgresConnectionsProbe(),

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 from healthd.model.catalogue import Threshold
 from healthd.model.conditions import parse_condition
@@ -14,12 +14,14 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.cluster import Cluster, cluster_of, within
-from healthd.probes.kubernetes.listing import Kind, list_everywhere, list_rules
+from healthd.probes.kubernetes.listing import list_everywhere, list_rules
+from healthd.probes.kubernetes.node_facts import NODES, Condition, Node
+from healthd.probes.kubernetes.node_summary import SUMMARY_RULE, Summary, summaries
 from healthd.probes.kubernetes.params import ClusterParams, Labels, Names, matcher
 from healthd.probes.kubernetes.selectors import Selector
-from healthd.probes.kubernetes.values import age, ago, moment, quantity
+from healthd.probes.kubernetes.values import age, ago
 
-__all__ = ["NODES", "KubernetesNodesProbe", "Node"]
+__all__ = ["KubernetesNodesProbe"]
 
 PRESSURES = {
     "MemoryPressure": "memory_pressure",
@@ -31,65 +33,12 @@ _SHOWN, _NAMED = 20, 5
 _VERSION_MAX = 64_000  # bytes of an answer of a few hundred
 
 
-class Condition(NamedTuple):
-    """What a node says about itself. `status` is True, False or Unknown (the kubelet is silent)."""
-
-    status: str
-    why: str
-    since: datetime | None
-
-
-class Node(NamedTuple):
-    """What is kept of a node; cores and bytes."""
-
-    name: str
-    labels: Mapping[str, str]
-    created: datetime | None
-    cordoned: bool
-    version: str
-    conditions: Mapping[str, Condition]
-    cpu: float | None  # allocatable
-    memory: float | None
-    cpu_capacity: float | None
-    memory_capacity: float | None
-
-    @property
-    def ready(self) -> str:
-        """True, False or Unknown."""
-        condition = self.conditions.get("Ready")
-        return condition.status if condition is not None else "Unknown"
-
-
-def _read(node: dict[str, Any]) -> Node:
-    metadata, status = node["metadata"], node.get("status") or {}
-    free, capacity = status.get("allocatable") or {}, status.get("capacity") or {}
-    return Node(
-        metadata["name"],
-        metadata.get("labels") or {},
-        moment(metadata.get("creationTimestamp")),
-        bool((node.get("spec") or {}).get("unschedulable")),
-        (status.get("nodeInfo") or {}).get("kubeletVersion", ""),
-        {c["type"]: _condition(c) for c in status.get("conditions") or ()},
-        quantity(free.get("cpu")),
-        quantity(free.get("memory")),
-        quantity(capacity.get("cpu")),
-        quantity(capacity.get("memory")),
-    )
-
-
-def _condition(condition: Mapping[str, Any]) -> Condition:
-    why = ": ".join(str(condition[k])[:200] for k in ("reason", "message") if condition.get(k))
-    return Condition(condition["status"], why, moment(condition.get("lastTransitionTime")))
-
-
-NODES: Kind[Node] = Kind("nodes", ("v1",), _read)
-
-
 class NodesParams(ClusterParams):
-    """Which nodes, by label selector or name; globs are allowed."""
+    """Which nodes, by label selector or name; globs are allowed. `summary` also asks each kubelet."""
 
     selector: Labels = Selector()
     name: Names = ()
+    summary: bool = False
 
 
 def _count(help: str) -> MeasureInfo:  # noqa: A002
@@ -115,6 +64,13 @@ class KubernetesNodesProbe:
         "versions": _count("different kubelet versions"),
         "version_skew": _count("minor versions the oldest kubelet is behind the API server"),
         "node_ready": _count("1 or 0, one series for each node"),
+        "disk_used_ratio": MeasureInfo(Unit.RATIO, "with summary: of the kubelet's file system, a series for each"),
+        "inodes_used_ratio": MeasureInfo(Unit.RATIO, "with summary: likewise"),
+        "images_used_ratio": MeasureInfo(Unit.RATIO, "with summary: of the file system of images, likewise"),
+        "network_received": MeasureInfo(Unit.BYTES, "with summary: since the interfaces came up, likewise"),
+        "network_sent": MeasureInfo(Unit.BYTES, "with summary: likewise"),
+        "network_errors": _count("with summary: likewise"),
+        "unmeasured": _count("with summary: nodes whose kubelet did not answer"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (
         Threshold("count", critical=parse_condition("= 0"), name="count"),
@@ -122,12 +78,13 @@ class KubernetesNodesProbe:
     )
 
     def measures_for(self, params: NodesParams) -> Mapping[str, MeasureInfo]:
-        """All of them."""
-        return self.measures
+        """Those of kubelets only with `summary`."""
+        return {k: v for k, v in self.measures.items() if params.summary or not v.help.startswith("with summary")}
 
     def rules(self, params: NodesParams) -> tuple[Rule, ...]:
         """What it must be allowed to do."""
-        return list_rules(NODES, [""])
+        rules = list_rules(NODES, [""])
+        return (*rules, SUMMARY_RULE) if params.summary else rules
 
     async def run(self, params: NodesParams, context: ProbeContext) -> Observation:
         """Look at the list of nodes, and at the API server's version."""
@@ -137,9 +94,14 @@ class KubernetesNodesProbe:
         found = _measure(nodes, await _server_minor(params, context), context.now)
         measurements = [Measurement(name, float(v), self.measures[name].unit) for name, v in found.items()]
         measurements += [Measurement("node_ready", float(n.ready == "True"), Unit.COUNT, n.name) for n in nodes]
-        if not nodes:
-            return Observation(tuple(measurements), (), f"no nodes fit, of {len(every.items)}")
-        return Observation(tuple(measurements), _evidence(nodes, context), _note(nodes))
+        notes = [_note(nodes) if nodes else f"no nodes fit, of {len(every.items)}"]
+        if params.summary:
+            told, silent = await summaries([node.name for node in nodes], params, context)
+            measurements.append(Measurement("unmeasured", float(len(silent)), Unit.COUNT))
+            for name, summary in told.items():
+                measurements += _summarised(name, summary)
+            notes += silent[:_NAMED]
+        return Observation(tuple(measurements), _evidence(nodes, context), "; ".join(note for note in notes if note))
 
 
 def _measure(nodes: Sequence[Node], server_minor: int | None, now: datetime) -> dict[str, float]:
@@ -160,6 +122,21 @@ def _measure(nodes: Sequence[Node], server_minor: int | None, now: datetime) -> 
     minors = [minor for node in nodes if (minor := _minor(node.version)) is not None]
     if minors and server_minor is not None:
         found["version_skew"] = max(0, server_minor - min(minors))
+    return found
+
+
+def _summarised(node: str, summary: Summary) -> list[Measurement]:
+    found: list[Measurement] = []
+    for name, filled in (("disk_used_ratio", summary.disk), ("images_used_ratio", summary.images)):
+        if filled is not None:
+            found.append(Measurement(name, filled.used / filled.capacity, Unit.RATIO, node))
+    if summary.disk is not None and summary.disk.inodes:
+        ratio = summary.disk.inodes_used / summary.disk.inodes
+        found.append(Measurement("inodes_used_ratio", ratio, Unit.RATIO, node))
+    if summary.network is not None:
+        found.append(Measurement("network_received", summary.network.received, Unit.BYTES, node))
+        found.append(Measurement("network_sent", summary.network.sent, Unit.BYTES, node))
+        found.append(Measurement("network_errors", summary.network.errors, Unit.COUNT, node))
     return found
 
 

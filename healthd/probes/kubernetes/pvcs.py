@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -10,12 +9,13 @@ from typing import ClassVar
 from healthd.model.catalogue import Threshold
 from healthd.model.conditions import parse_condition
 from healthd.model.units import Unit, format_value
-from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
+from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import list_everywhere, list_objects, list_rules
+from healthd.probes.kubernetes.node_summary import SUMMARY_RULE, Filled, summaries
 from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
 from healthd.probes.kubernetes.pod_facts import PODS
-from healthd.probes.kubernetes.pvc_facts import CLAIMS, SUMMARY_RULE, Claim, Filled, volumes_of
+from healthd.probes.kubernetes.pvc_facts import CLAIMS, Claim
 from healthd.probes.kubernetes.values import age, ago
 
 __all__ = ["KubernetesPvcsProbe"]
@@ -96,17 +96,9 @@ async def _usage(
         for pod in (await list_everywhere(PODS, params, context, namespace)).items:
             if pod.phase == "Running" and pod.node and any((pod.namespace, c) in wanted for c in pod.claims):
                 nodes.add(pod.node)
-    answers = await asyncio.gather(*(volumes_of(n, params, context) for n in sorted(nodes)), return_exceptions=True)
-    found: dict[tuple[str, str], Filled] = {}
-    silent: list[str] = []
-    for answer in answers:
-        if isinstance(answer, ProbeError) and answer.kind not in ("auth", "forbidden"):
-            silent.append(answer.reason)
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            found |= {key: filled for key, filled in answer.items() if key in wanted}
-    return found, silent
+    found, silent = await summaries(nodes, params, context)
+    volumes = {key: filled for summary in found.values() for key, filled in summary.volumes.items() if key in wanted}
+    return volumes, silent
 
 
 def _totals(claims: Sequence[Claim], now: datetime) -> list[Measurement]:

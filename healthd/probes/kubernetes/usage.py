@@ -13,7 +13,7 @@ from healthd.model.units import Unit, format_value
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import list_everywhere, list_rules
-from healthd.probes.kubernetes.nodes import NODES
+from healthd.probes.kubernetes.node_facts import NODES
 from healthd.probes.kubernetes.params import EVERY_NAMESPACE, Names, Namespaces, matcher
 from healthd.probes.kubernetes.pod_facts import PODS, Container, Pod
 from healthd.probes.kubernetes.pod_selection import PodParams, select_pods

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+
+from healthd.model.outcomes import ProbeError
+from healthd.probes.kubernetes.access import Rule, roles
 from tests.component.kubernetes.conftest import Look
 from tests.component.kubernetes.objects import node, node_status
+from tests.component.kubernetes.scripted import kubeconfig_for, listed, serve, status
 from tests.component.looking import evidence, values
 from tests.servers.kubernetes import KubeServer
+from tests.servers.receiver import Receiver
 
 
 async def test_healthy_nodes(kube: KubeServer, look: Look, namespace: str) -> None:
@@ -52,3 +59,30 @@ async def test_no_such_nodes(look: Look) -> None:
     seen = await look("kubernetes_nodes", selector="pool=not-there")
     assert (values(seen)["count"], values(seen)["not_ready"]) == (0, 0)
     assert seen.note.startswith("no nodes fit, of ")
+
+
+async def test_what_kubelets_say(look: Look, receiver: Receiver, tmp_path: Path) -> None:
+    disk = {"usedBytes": 60, "capacityBytes": 80, "inodesUsed": 1, "inodes": 4}
+    wires = [{"name": "eth0", "rxBytes": 5, "txBytes": 7, "rxErrors": 1, "txErrors": 2}, {"name": "eth1", "rxBytes": 1}]
+    said = {"fs": disk, "runtime": {"imageFs": {"usedBytes": 9, "capacityBytes": 10}}, "network": {"interfaces": wires}}
+    proxy = "/api/v1/nodes/{}/proxy/stats/summary"
+    serve(receiver, {
+        "/api/v1/nodes": listed(*(node(name) | {"status": node_status()} for name in ("a", "b", "c"))),
+        "/version": {"gitVersion": "v1.31.0"}, proxy.format("a"): {"node": said}, proxy.format("b"): {"node": {}},
+        proxy.format("c"): status(502, "dial tcp 10.0.0.3:10250: i/o timeout"),
+    })  # fmt: skip
+    seen = await look("kubernetes_nodes", summary=True, kubeconfig=kubeconfig_for(receiver.url, tmp_path))
+    found = values(seen)
+    assert (found["disk_used_ratio{a}"], found["inodes_used_ratio{a}"]) == (0.75, 0.25)
+    assert found["images_used_ratio{a}"] == 0.9
+    assert (found["network_received{a}"], found["network_sent{a}"], found["network_errors{a}"]) == (6, 7, 3)
+    assert (found["unmeasured"], found["version_skew"]) == (1, 11)
+    assert "disk_used_ratio{b}" not in found
+    assert "10250: i/o timeout" in seen.note
+
+
+async def test_kubelets_need_a_permission_of_their_own(kube: KubeServer, look: Look, namespace: str) -> None:
+    kube.create(node(f"{namespace}-n"), node_status())
+    viewer = kube.viewer(roles([Rule("list", "nodes")]))
+    with pytest.raises(ProbeError, match="forbidden: needs get on nodes/proxy in the whole cluster"):
+        await look("kubernetes_nodes", name=f"{namespace}-n", summary=True, kubeconfig=viewer)
