@@ -33,7 +33,7 @@ SELECT n.nspname || '.' || c.relname AS name, part.bytes, part.indexes, nullif(c
    SELECT sum(pg_total_relation_size(p.relid)) AS bytes, sum(pg_indexes_size(p.relid)) AS indexes
      FROM (SELECT c.oid AS relid WHERE c.relkind <> 'p' UNION ALL
            SELECT t.relid FROM pg_partition_tree(c.oid) AS t WHERE c.relkind = 'p') AS p) AS part
- WHERE c.relkind IN ('r', 'm', 'p') AND %(sized)s
+ WHERE c.relkind IN ('r', 'm', 'p') AND %(sized)s AND n.nspname !~ '^(pg_|information_schema$)'
    AND {one_of("n.nspname || '.' || c.relname", "c.relname", wanted="tables", unwanted="exclude")}
  ORDER BY c.relpages DESC, 1 LIMIT {_SERIES_MAX + 1}
 """

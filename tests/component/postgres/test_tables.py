@@ -142,6 +142,11 @@ async def test_sizes(neglected: str, size: Looker) -> None:
     )
     one = values(await size(url=neglected, tables=["orders", "audit.*"]))
     assert float(one["table_bytes{public.orders}"]) > float(one["index_bytes{public.orders}"]) > 0
+    everything = values(await size(url=neglected, tables="*", exclude="small"))
+    assert {name for name in everything if name.startswith("table")} == {
+        "table_bytes{audit.events}",
+        "table_bytes{public.orders}",
+    }
     assert (one["row_estimate{public.orders}"], "row_estimate{audit.events}" in one) == (4000, False)
 
 
