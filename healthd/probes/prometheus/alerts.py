@@ -14,11 +14,14 @@ from healthd.model.conditions import parse_condition
 from healthd.model.outcomes import Evidence, Level, Measurement, Observation, ProbeError
 from healthd.model.units import Unit
 from healthd.probes.base import MeasureInfo, Params, ProbeContext
-from healthd.probes.prometheus.api import ApiParams, ask
+from healthd.probes.json_api import ApiParams
+from healthd.probes.prometheus.api import ask
 from healthd.probes.prometheus.firing import Alert, from_alertmanager, from_prometheus, rule_names
 from healthd.probes.prometheus.matchers import Matcher, all_hold, read_matchers
 
 _SHOWN = 20
+# where Grafana has what its own alerting shares with Alertmanager and Prometheus
+_GRAFANA_ALERTS, _GRAFANA_RULES = "/api/alertmanager/grafana", "/api/prometheus/grafana"
 _NAMED = 5
 _GLOB = "*?["
 _UNREADABLE = (KeyError, TypeError, AttributeError, ValueError)
@@ -33,7 +36,7 @@ Matchers = Annotated[
 class AlertsParams(ApiParams):
     """Parameters of the `prometheus_alerts` probe."""
 
-    source: Literal["prometheus", "alertmanager"] = "prometheus"
+    source: Literal["prometheus", "alertmanager", "grafana"] = "prometheus"
     names: tuple[str, ...] = ()
     match: Matchers = ()
     include_silenced: bool = False
@@ -56,7 +59,7 @@ class PrometheusAlertsProbe:
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "firing": MeasureInfo(Unit.COUNT, "alerts firing: in all, and one series per alert name"),
         "pending": MeasureInfo(Unit.COUNT, "alerts whose `for` has not passed yet: likewise (Prometheus only)"),
-        "undefined": MeasureInfo(Unit.COUNT, "names asked for of which Prometheus has no rule: they can never fire"),
+        "undefined": MeasureInfo(Unit.COUNT, "names asked for of which there is no rule: they can never fire"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (
         Threshold("firing", critical=parse_condition("> 0"), name="firing"),
@@ -74,8 +77,8 @@ class PrometheusAlertsProbe:
         measurements = _count("firing", alerts, params)
         if params.source == "prometheus":
             measurements += _count("pending", alerts, params)
-            if params.exact_names:
-                measurements.append(Measurement("undefined", float(len(undefined)), Unit.COUNT))
+        if params.source != "alertmanager" and params.exact_names:
+            measurements.append(Measurement("undefined", float(len(undefined)), Unit.COUNT))
         return Observation(tuple(measurements), _evidence(params, alerts, context), _note(alerts, undefined))
 
 
@@ -85,7 +88,8 @@ async def _alerts(params: AlertsParams, context: ProbeContext) -> list[Alert]:
             return from_prometheus(await ask(params, "/api/v1/alerts", {}, context))
         suppressed = "true" if params.include_silenced else "false"
         form = {"active": "true", "silenced": suppressed, "inhibited": suppressed, "unprocessed": "true"}
-        return from_alertmanager(await ask(params, "/api/v2/alerts", form, context))
+        prefix = _GRAFANA_ALERTS if params.source == "grafana" else ""
+        return from_alertmanager(await ask(params, f"{prefix}/api/v2/alerts", form, context))
     except _UNREADABLE:
         raise ProbeError(
             f"{params.url} did not answer with a list of alerts: is it {params.source}?", "protocol"
@@ -94,10 +98,11 @@ async def _alerts(params: AlertsParams, context: ProbeContext) -> list[Alert]:
 
 async def _undefined(params: AlertsParams, context: ProbeContext) -> list[str]:
     """Names that no rule has: a misspelt one would be quiet for ever."""
-    if params.source != "prometheus" or not params.exact_names:
+    if params.source == "alertmanager" or not params.exact_names:
         return []
+    prefix = _GRAFANA_RULES if params.source == "grafana" else ""
     try:
-        known = rule_names(await ask(params, "/api/v1/rules", {"type": "alert"}, context))
+        known = rule_names(await ask(params, f"{prefix}/api/v1/rules", {"type": "alert"}, context))
     except _UNREADABLE:
         raise ProbeError(f"{params.url} did not answer with a list of rules", "protocol") from None
     return [name for name in params.exact_names if name not in known]

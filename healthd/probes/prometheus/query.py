@@ -9,21 +9,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from healthd.model.catalogue import Threshold
-from healthd.model.outcomes import Evidence, Measurement, Observation, ProbeError
+from healthd.model.outcomes import Evidence, Measurement, Observation
 from healthd.model.units import Unit
 from healthd.probes.base import Duration, MeasureInfo, Params, ProbeContext
+from healthd.probes.json_api import ApiParams
 from healthd.probes.network import patience
-from healthd.probes.prometheus.api import ApiParams, ask
-from healthd.probes.prometheus.series import ResultError, Series, check_template, name_of, read_result, reducer
+from healthd.probes.prometheus.api import ask, range_form, series_of
+from healthd.probes.prometheus.series import Series, check_reducer, check_template, named, reducer
 from healthd.probes.scale import UnitName, base_unit, scaled
 
-_SERIES_MAX = 1000
 _POINTS_MAX = 11_000  # Prometheus' own limit per series
-
-
-def _reduce(name: str) -> str:
-    reducer(name)
-    return name
 
 
 class QueryRange(Params):
@@ -31,7 +26,7 @@ class QueryRange(Params):
 
     over: Duration
     step: Duration = timedelta(minutes=1)
-    reduce: Annotated[str, AfterValidator(_reduce)] = "avg"
+    reduce: Annotated[str, AfterValidator(check_reducer)] = "avg"
 
     @model_validator(mode="after")
     def _few_points(self) -> QueryRange:
@@ -80,13 +75,7 @@ class PrometheusProbe:
     async def run(self, params: PrometheusParams, context: ProbeContext) -> Observation:
         """Ask once. A Prometheus that cannot be asked, or refuses the query, is a ProbeError."""
         answer = await ask(params, *_question(params, context), context)
-        try:
-            found = read_result(answer["data"])
-        except (ResultError, KeyError, TypeError) as error:
-            words = str(error) if isinstance(error, ResultError) else "the answer is not one of Prometheus"
-            raise ProbeError(f"{params.url}: {words}", kind="protocol") from None
-        if len(found) > _SERIES_MAX:
-            raise ProbeError(f"the query gives {len(found)} series, more than {_SERIES_MAX}: aggregate", kind="limit")
+        found = series_of(params, answer)
         usable = [series for series in found if series.values]
         measurements = _measure(params, usable)
         measurements.append(Measurement("series_count", float(len(usable)), Unit.COUNT))
@@ -94,28 +83,21 @@ class PrometheusProbe:
 
 
 def _question(params: PrometheusParams, context: ProbeContext) -> tuple[str, dict[str, str]]:
-    form = {"query": params.query, "timeout": f"{patience(context.timeout) * 1000:.0f}ms"}
-    if params.range is None:
-        return "/api/v1/query", form  # at the server's own time: its clock stamped the samples
+    if params.range is None:  # at the server's own time: its clock stamped the samples
+        return "/api/v1/query", {"query": params.query, "timeout": f"{patience(context.timeout) * 1000:.0f}ms"}
     end = int(context.now.timestamp())  # whole seconds: checks of one batch ask the same question
-    begin = end - params.range.over.total_seconds()
-    step = params.range.step.total_seconds()
-    return "/api/v1/query_range", form | {"start": f"{begin:.3f}", "end": str(end), "step": f"{step:.3f}"}
+    begin, step = end - params.range.over.total_seconds(), params.range.step.total_seconds()
+    return "/api/v1/query_range", range_form(params.query, begin, end, step, context)
 
 
 def _measure(params: PrometheusParams, found: Sequence[Series]) -> list[Measurement]:
     if not found and params.empty != "missing":
         return [Measurement(params.measure, *_in_base_unit(float(params.empty), params))]
     reduce = reducer(params.range.reduce if params.range is not None else "last")
-    measurements: dict[str, Measurement] = {}
-    for series in found:
-        name = name_of(series.labels, params.series)
-        if name in measurements:
-            raise ProbeError(
-                f"several series are called {name!r}: aggregate, or let `series` tell them apart", "config"
-            )
-        measurements[name] = Measurement(params.measure, *_in_base_unit(reduce(series.values), params), name)
-    return list(measurements.values())
+    return [
+        Measurement(params.measure, *_in_base_unit(reduce(series.values), params), name)
+        for name, series in named(found, params.series).items()
+    ]
 
 
 def _in_base_unit(value: float, params: PrometheusParams) -> tuple[float, Unit | None]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
+
+from healthd.model.outcomes import ProbeError
 
 Labels = Mapping[str, str]
 
@@ -18,10 +20,14 @@ class ResultError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Labels and finite values, oldest first. An instant query has one value; none is left when all were NaN."""
+    """Labels and finite values, oldest first. An instant query has one value; none is left when all were NaN.
+
+    `times` are those of the values, in seconds since 1970.
+    """
 
     labels: Labels
     values: tuple[float, ...]
+    times: tuple[float, ...] = ()
 
 
 def read_result(data: Any) -> list[Series]:
@@ -46,8 +52,12 @@ def _sample(item: Mapping[str, Any]) -> Any:
 
 
 def _series(labels: Mapping[str, Any], samples: Sequence[Any]) -> Series:
-    numbers = (float(value) for _, value in samples)
-    return Series({str(k): str(v) for k, v in labels.items()}, tuple(n for n in numbers if math.isfinite(n)))
+    points = [(float(time), number) for time, value in samples if math.isfinite(number := float(value))]
+    return Series(
+        {str(k): str(v) for k, v in labels.items()},
+        tuple(number for _, number in points),
+        tuple(time for time, _ in points),
+    )
 
 
 def _percentile(values: Sequence[float], percent: float) -> float:
@@ -80,6 +90,12 @@ def reducer(name: str) -> Callable[[Sequence[float]], float]:
     return _REDUCERS[name]
 
 
+def check_reducer(name: str) -> str:
+    """The name itself. Raises ValueError when no reducer is called so."""
+    reducer(name)
+    return name
+
+
 def name_of(labels: Labels, template: str | None) -> str:
     """What a series is called: by a label's name, a template such as "{namespace}/{pod}", or by all its labels."""
     if template is None:
@@ -87,6 +103,19 @@ def name_of(labels: Labels, template: str | None) -> str:
     if "{" not in template:
         return labels.get(template, "")
     return "".join(text + (labels.get(key, "") if key else "") for text, key, _, _ in Formatter().parse(template))
+
+
+def named(found: Iterable[Series], template: str | None) -> dict[str, Series]:
+    """Each series by its name. Raises ProbeError (kind config) when a name does not tell them apart."""
+    names: dict[str, Series] = {}
+    for series in found:
+        name = name_of(series.labels, template)
+        if name in names:
+            raise ProbeError(
+                f"several series are called {name!r}: aggregate, or let `series` tell them apart", "config"
+            )
+        names[name] = series
+    return names
 
 
 def check_template(template: str) -> str:
