@@ -130,6 +130,7 @@ class Corridor:
             self._disarm(check_id)
         self._gear.metrics.forget(gone)
         now = self._gear.now()
+        self._scanned_at = self._scanned_at or now
         for incident in list(self.incidents.values()):
             if incident.check_id not in self.checks:
                 decision = abandon(incident, now, f"{incident.check_id} is no longer watched")

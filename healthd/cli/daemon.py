@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
 
     Reload the catalogue with SIGHUP, POST /-/reload, or by changing its files. SIGTERM finishes what runs and exits.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     settings = settings_or_refuse(
         checks=checks or None, host=host, port=port, database_url=database_url, log_format=log_format
     )
@@ -47,6 +49,7 @@ async def _serve(settings: Settings) -> int:
     log = structlog.get_logger("healthd")
     try:
         app = App(settings)
+        app.heed_signals()
         app.read_catalogue()
     except CatalogueError as error:
         raise Refused("\n".join(str(problem) for problem in error.problems)) from None

@@ -12,6 +12,12 @@ from healthd.store.base import StoreError
 class Backend(Protocol):
     """One kind of database at one address. Blocking: called from the store's own threads only."""
 
+    def claim(self) -> None:
+        """Keep other daemons from this database until `release`, where it cannot be shared. StoreError: one has it."""
+
+    def release(self) -> None:
+        """Give up what `claim` took; harmless without."""
+
     def connect(self) -> Any:
         """A driver's own connection (DBAPI) for writing, set up for durable commits."""
 

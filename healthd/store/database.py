@@ -21,10 +21,10 @@ READERS = 2  # a long history query keeps one of them busy; the outbox has the o
 
 
 class Database:
-    """`redact` goes over every StoreError's reason."""
+    """`redact` goes over every StoreError's reason. `exclusive`: refuse a database another daemon has claimed."""
 
-    def __init__(self, backend: Backend, redact: Callable[[str], str]) -> None:
-        self._backend, self._redact = backend, redact
+    def __init__(self, backend: Backend, redact: Callable[[str], str], *, exclusive: bool = False) -> None:
+        self._backend, self._redact, self._exclusive = backend, redact, exclusive
         self._writer: Writer | None = None
         self._engine: Engine | None = None
         self._readers: ThreadPoolExecutor | None = None
@@ -44,8 +44,14 @@ class Database:
         self._writer = Writer(self._backend, connection, loop)
 
     def _connect(self) -> object:
-        bring_up_to_date(self._backend)
-        return self._backend.connect()
+        if self._exclusive:
+            self._backend.claim()
+        try:
+            bring_up_to_date(self._backend)
+            return self._backend.connect()
+        except BaseException:
+            self._backend.release()
+            raise
 
     async def close(self) -> None:
         """Finish what was handed over, then let go of everything."""
@@ -56,6 +62,7 @@ class Database:
         await asyncio.get_running_loop().run_in_executor(readers, writer.finish)
         readers.shutdown(wait=True)
         engine.dispose()
+        self._backend.release()
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing, in one transaction with whatever else is committed at this moment."""

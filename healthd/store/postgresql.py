@@ -83,6 +83,12 @@ class PostgresBackend:
         host, port = given.get("host") or "the local socket", given.get("port") or 5432
         self._where = f"PostgreSQL at {host}:{port}" + (f", database {given['dbname']}" if given.get("dbname") else "")
 
+    def claim(self) -> None:
+        """A server is there to be shared."""
+
+    def release(self) -> None:
+        """Nothing was taken."""
+
     def connect(self) -> Any:
         """psycopg begins a transaction by itself at the first statement; the settings come before any."""
         import psycopg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -10,10 +11,17 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 
 from healthd.store.base import StoreError
+from healthd.store.claim import Claim
 
 BUSY_TIMEOUT = 5  # seconds to wait for another process's lock
 SHAPE = "write sqlite:///file.db (relative) or sqlite:////folder/file.db (absolute, four slashes)"
 _NO_SPACE = 64 * 1024  # less than this is full: the journal grows by pages and needs a few at once
+
+
+class _Connection(sqlite3.Connection):
+    """Knows which file it writes to: that goes on after the file has been deleted or replaced."""
+
+    file: tuple[int, int] | None = None
 
 
 class SqliteBackend:
@@ -21,11 +29,30 @@ class SqliteBackend:
 
     def __init__(self, url: str) -> None:
         self._path = _path_of(url)
+        self._claim = Claim(self._path.with_name(self._path.name + "-lock"))
 
-    def connect(self) -> sqlite3.Connection:
-        """One transaction at a time, begun by hand; synchronous=FULL: a commit returns after fsync."""
-        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    def claim(self) -> None:
+        """Two daemons on one file would run every check and tell everything twice."""
         try:
+            owner = self._claim.take()
+        except OSError as error:
+            raise self._unclaimable(error) from None
+        if owner is not None:
+            raise StoreError(
+                f"{self._path} belongs to another healthd{owner}: stop that one, or give this one a database of its own"
+            )
+
+    def release(self) -> None:
+        """So that the next one can have it."""
+        self._claim.release()
+
+    def connect(self) -> _Connection:
+        """One transaction at a time, begun by hand; synchronous=FULL: a commit returns after fsync."""
+        connection = sqlite3.connect(
+            self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, factory=_Connection
+        )
+        try:
+            connection.file = _identity(self._path)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
@@ -35,8 +62,13 @@ class SqliteBackend:
             raise
         return connection
 
-    def begin(self, connection: sqlite3.Connection) -> sqlite3.Cursor:
+    def begin(self, connection: _Connection) -> sqlite3.Cursor:
         """IMMEDIATE: take the write lock now, where waiting for it is safe."""
+        if _identity(self._path) != connection.file:
+            raise StoreError(
+                f"{self._path} was deleted, moved or replaced while healthd was running: put it back as it was,"
+                " or restart healthd to go on with what is there now"
+            )
         return connection.execute("BEGIN IMMEDIATE")
 
     def is_lost(self, connection: sqlite3.Connection) -> bool:
@@ -86,6 +118,11 @@ class SqliteBackend:
                 transient=False,
             )
         return StoreError(f"{self._path} did not take it: {error}", transient=False)
+
+    def _unclaimable(self, error: OSError) -> StoreError:
+        if error.errno == errno.ENOSPC:
+            return self._out_of_space(error, full=True)
+        return self._not_accessible(error)
 
     def _out_of_space(self, error: BaseException, *, full: bool) -> StoreError:
         free = _free_bytes(self._path)
@@ -140,6 +177,14 @@ def _path_of(url: str) -> Path:
     if "\x00" in path:
         raise StoreError(f"the database URL holds a NUL character: {SHAPE}", transient=False)
     return Path(path).absolute()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _free_bytes(path: Path) -> int | None:

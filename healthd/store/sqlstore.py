@@ -28,11 +28,12 @@ from healthd.store.statements import (
 
 class SqlStore:
     """Implements Store. `url` is sqlite:///file.db, sqlite:////folder/file.db or postgresql://user:password@host/name;
-    StoreError says so if it is none of these. `redact` goes over every error before it is raised or stored."""
+    StoreError says so if it is none of these. `redact` goes over every error before it is raised or stored.
+    `exclusive`: as the daemon opens it, a SQLite file by one process at a time."""
 
-    def __init__(self, url: str, *, redact: Callable[[str], str] | None = None) -> None:
+    def __init__(self, url: str, *, redact: Callable[[str], str] | None = None, exclusive: bool = False) -> None:
         self._redact = redact or str
-        self._database = Database(backend_for(url), self._redact)
+        self._database = Database(backend_for(url), self._redact, exclusive=exclusive)
 
     async def open(self) -> None:
         """Connect and migrate. Refuses a database of a newer healthd."""

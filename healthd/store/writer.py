@@ -64,6 +64,9 @@ class Writer:
         while group := self._gather():
             started = time.monotonic()
             settled = self._write(group)
+            last = settled[-1][1] if settled else 0
+            if isinstance(last, StoreError) and last.transient:
+                settled += self._turn_away(last)
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more, what is queued is still written
                 self._loop.call_soon_threadsafe(_settle, settled)
             if not self._ending and len(group) < GROUP_LIMIT:
@@ -97,6 +100,18 @@ class Writer:
                 return settled + [(work, explained) for work, _ in prepared]
             return settled + self._one_by_one(prepared)
         return settled + [(work, count) for (work, _), count in zip(prepared, counts, strict=True)]
+
+    def _turn_away(self, error: StoreError) -> list[_Settled]:
+        """Who came while the database refused hears so at once, instead of waiting as long once more; in order."""
+        waiting: list[_Settled] = []
+        with suppress(Empty):
+            for _ in range(self._queue.qsize()):
+                work = self._queue.get_nowait()
+                if work is None:
+                    self._ending = True
+                else:
+                    waiting.append((work, error))
+        return waiting
 
     def _prepare(self, group: list[Work]) -> tuple[list[_Prepared], list[_Settled]]:
         prepared: list[_Prepared] = []

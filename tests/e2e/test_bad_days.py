@@ -309,3 +309,68 @@ async def test_a_state_of_a_removed_check_does_not_come_back(new_daemon: NewDaem
     await store.close()
     daemon.start()
     assert daemon.metric("healthd_check_status", check="gone") is None
+
+
+# -- held up, started twice --------------------------------------------------------------------------------------------
+
+
+def test_a_process_that_was_held_up_looks_before_it_alerts(new_daemon: NewDaemon, tmp_path: Path) -> None:
+    """SIGSTOP stands for a paused virtual machine: what is overdue or pending by then gets a look first."""
+    page = tmp_path / "page"
+    page.write_text("x")
+    daemon = new_daemon(
+        LOAD.replace("every: 1s", "every: 1s, grace: 1s")
+        + f"  - {{name: page, every: 10m, probe: {{type: files, glob: {page}}},"
+        ' thresholds: {measure: newest_size, warning: "= 0", for: 3s}}\n'
+    ).start()
+    daemon.until(lambda: outcomes(daemon) >= 1, what="running")
+    page.write_text("")
+    assert daemon.http.post("/api/v1/checks/shop/page/run").status_code == 200
+    page.write_text("x")  # a blip, over before its `for:`
+    daemon.signal(signal.SIGSTOP)
+    time.sleep(4.5)
+    daemon.signal(signal.SIGCONT)
+    ran = outcomes(daemon)
+    daemon.until(lambda: outcomes(daemon) > ran + 1, what="running again")
+    assert daemon.events("check_overdue") == []
+    assert daemon.events("incident_opened") == []
+    assert daemon.metric("healthd_check_status", check="page") == 0
+
+
+def test_a_second_daemon_on_the_same_file_waits_and_says_for_whom(new_daemon: NewDaemon) -> None:
+    first = new_daemon(LOAD).start()
+    second = new_daemon(LOAD, database_url=f"sqlite:///{first.folder / 'healthd.db'}").launch()
+    assert first.process is not None
+    why = second.until(lambda: _reasons(second), 20, "not ready")
+    assert f"belongs to another healthd (process {first.process.pid} " in why
+    assert outcomes(second) == 0
+    first.kill()
+    second.until(second.ready, 20, "taking over")
+
+
+def test_a_deleted_database_is_said_so(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD).start()
+    (daemon.folder / "healthd.db").unlink()
+    why = daemon.until(lambda: _reasons(daemon), 10, "not ready")
+    assert "was deleted, moved or replaced" in why
+
+
+def test_reload_signals_from_the_first_moment_end_nothing(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD).launch()
+
+    def nagged() -> bool:
+        daemon.signal(signal.SIGHUP)
+        return daemon.ready()
+
+    assert daemon.process is not None
+    commands = Path(f"/proc/{daemon.process.pid}/status")
+    ignoring = 1 << (signal.SIGHUP - 1)
+    daemon.until(lambda: _mask(commands) & ignoring, 10, "heeding SIGHUP")
+    daemon.until(nagged, 20, "ready")
+    daemon.until(lambda: daemon.events("reloaded"), what="reloaded")
+
+
+def _mask(status: Path) -> int:
+    """The signals a process ignores or catches."""
+    masks = [line.split() for line in status.read_text().splitlines() if line.startswith(("SigIgn:", "SigCgt:"))]
+    return sum(int(value, 16) for _, value in masks)

@@ -139,8 +139,10 @@ async def test_a_database_locked_by_another_process_is_waited_for_then_named(tmp
     await store.open()
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    began = asyncio.get_running_loop().time()
     commits = [asyncio.create_task(store.commit(Commit((outcome(f"shop/{n}"),)))) for n in range(50)]
     errors = await asyncio.gather(*commits, return_exceptions=True)
+    assert asyncio.get_running_loop().time() - began < 8  # nobody waits for the lock twice
     assert {str(e) for e in errors} == {
         f"{path} is locked by another process for more than 5 s: stop the other healthd or whatever else writes to it"
     }
