@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from healthd.probes.aws import AWS_PROBES
 from healthd.probes.base import Probe
 from healthd.probes.command import CommandProbe
+from healthd.probes.datadog import DatadogMonitorsProbe, DatadogProbe
 from healthd.probes.dns import DnsProbe
 from healthd.probes.docker import DockerComposeProbe, DockerContainersProbe, DockerDiskProbe, DockerLogsProbe
 from healthd.probes.files import FilesProbe
@@ -62,6 +63,7 @@ from healthd.probes.redis import (
 )
 from healthd.probes.restore import RestoreDrillProbe
 from healthd.probes.security_headers import HttpHeadersProbe
+from healthd.probes.sentry import SentryProbe
 from healthd.probes.tcp import TcpProbe
 from healthd.probes.tls import TlsProbe
 from healthd.probes.websocket import WebSocketProbe
@@ -89,6 +91,9 @@ PROBES: Mapping[str, Probe] = {
     "prometheus_forecast": PrometheusForecastProbe(),
     "prometheus_compare": PrometheusCompareProbe(),
     "prometheus_targets": PrometheusTargetsProbe(),
+    "datadog": DatadogProbe(),
+    "datadog_monitors": DatadogMonitorsProbe(),
+    "sentry": SentryProbe(),
     "postgres": PostgresProbe(),
     "postgres_query": PostgresQueryProbe(),
     "postgres_connections": PostgresConnectionsProbe(),

@@ -129,7 +129,25 @@ class KubeServer:
                 "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
                 "roleRef": {"kind": role["kind"], "name": name, "apiGroup": "rbac.authorization.k8s.io"},
             })  # fmt: skip
+            for rule in role["rules"]:
+                self._wait_until_allowed(user, role["metadata"].get("namespace", ""), rule)
         return self.kubeconfig(user)
+
+    def _wait_until_allowed(self, user: str, namespace: str, rule: Mapping[str, Any]) -> None:
+        """The server learns of new roles a moment after they are made."""
+        resource, _, part = rule["resources"][0].partition("/")
+        asked = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource, "subresource": part}
+        asked |= {"namespace": namespace, "name": rule.get("resourceNames", [""])[0]}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": asked},
+        }  # fmt: skip
+        for _ in range(500):
+            answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+            if answer["status"]["allowed"]:
+                return
+            time.sleep(0.01)
+        raise RuntimeError(f"{user} is not allowed {asked}")
 
     def namespace(self) -> str:
         """The name of a new namespace."""

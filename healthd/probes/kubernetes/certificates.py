@@ -13,7 +13,7 @@ from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation,
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.certificate_facts import CERTIFICATES, TLS_SECRETS, Certificate, get_secret
 from healthd.probes.kubernetes.listing import list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.values import age
 
 __all__ = ["KubernetesCertificatesProbe"]
@@ -28,7 +28,6 @@ class CertificatesParams(NamespacedParams):
     """
 
     source: Literal["cert-manager", "secrets"] = "cert-manager"
-    name: Names = ()
 
     @property
     def secrets_by_name(self) -> bool:
@@ -78,8 +77,7 @@ class KubernetesCertificatesProbe:
         for certificate in found:
             measurements += _measure(certificate, params.series(certificate), context.now)
         if not found:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            return Observation(tuple(measurements), (), f"no certificate {what}{params.place()}")
+            return Observation(tuple(measurements), (), f"no certificate {params.which()}{params.place()}")
         notes = [f"{params.series(c)}: {c.why}" for c in found if c.why][:_NAMED]
         return Observation(tuple(measurements), _evidence(found, params, context), ", ".join(notes))
 

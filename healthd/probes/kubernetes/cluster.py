@@ -73,7 +73,7 @@ class Cluster:
         absent: str = "",
         accept: str = "application/json",
     ) -> AsyncIterator[ClientResponse]:
-        """The response to a GET, its body unread. Raises RefusedError for any status but 200."""
+        """The response to a GET, its body unread. Raises RefusedError for any status but 200 and 204 (no body)."""
         async with self._slots:
             response = await self._ask(path, query, accept, rule, absent)
             try:
@@ -87,7 +87,7 @@ class Cluster:
         for attempt in range(_ATTEMPTS):
             client = self._client
             response = await self._send(client, path, query, accept)
-            if response.status == 200:
+            if response.status in (200, 204):
                 return response
             refused = await self._refused(response, rule, absent)
             if refused.status == 401 and await self._renew(client):

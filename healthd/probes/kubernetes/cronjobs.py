@@ -14,7 +14,8 @@ from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.cron_schedule import ScheduleError, missed_runs
 from healthd.probes.kubernetes.job_facts import CRON_JOBS, JOBS, CronJob, Job
 from healthd.probes.kubernetes.listing import list_everywhere, list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.measures import counted
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.values import age, ago
 
 __all__ = ["KubernetesCronJobsProbe"]
@@ -25,13 +26,8 @@ _SHOWN, _NAMED = 20, 5
 class CronJobsParams(NamespacedParams):
     """Which CronJobs. `since`: how far back a failed Job still counts. `grace`: how late a run may begin."""
 
-    name: Names = ()
     since: Duration = timedelta(hours=24)
     grace: Duration = timedelta(minutes=2)
-
-
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
 
 
 class KubernetesCronJobsProbe:
@@ -39,15 +35,15 @@ class KubernetesCronJobsProbe:
 
     Params: ClassVar[type[Params]] = CronJobsParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("CronJobs that fit"),
+        "count": counted("CronJobs that fit"),
         "last_success_age": MeasureInfo(Unit.SECONDS, "since the last run that succeeded ended; absent if none did"),
         "last_schedule_age": MeasureInfo(Unit.SECONDS, "since the last time it was due and run; absent if never"),
-        "missed": _count("times it was due since then and not run, apart from the `grace`; 0 while suspended"),
-        "failed_jobs": _count("its Jobs that failed within `since`, as far as the cluster keeps them"),
-        "last_run_failed": _count("1 when the newest Job that ended has failed, else 0; absent without one"),
-        "active": _count("its Jobs that run"),
+        "missed": counted("times it was due since then and not run, apart from the `grace`; 0 while suspended"),
+        "failed_jobs": counted("its Jobs that failed within `since`, as far as the cluster keeps them"),
+        "last_run_failed": counted("1 when the newest Job that ended has failed, else 0; absent without one"),
+        "active": counted("its Jobs that run"),
         "running_for": MeasureInfo(Unit.SECONDS, "how long the oldest running Job has been; 0 without one"),
-        "suspended": _count("1 when it is suspended, else 0"),
+        "suspended": counted("1 when it is suspended, else 0"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (Threshold("count", critical=parse_condition("= 0"), name="count"),)
 
@@ -65,8 +61,7 @@ class KubernetesCronJobsProbe:
         found = [c for c in await list_objects(CRON_JOBS, params, context) if wanted(c.name)]
         count = Measurement("count", float(len(found)), Unit.COUNT)
         if not found:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            return Observation((count,), (), f"no CronJob {what}{params.place()}")
+            return Observation((count,), (), f"no CronJob {params.which()}{params.place()}")
         jobs: dict[str, list[Job]] = {}
         for namespace in params.lists:
             for owner, made in (await list_everywhere(JOBS, params, context, namespace)).grouped("owner").items():

@@ -13,7 +13,8 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import list_everywhere, list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.measures import counted
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.values import age, ago
 from healthd.probes.kubernetes.workload_facts import REVISIONS, WORKLOADS, Revision, Workload
 
@@ -27,11 +28,6 @@ class DeploymentsParams(NamespacedParams):
     """Which Deployments, or what `kind` says, by label selector or name; globs are allowed."""
 
     kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = "Deployment"
-    name: Names = ()
-
-
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
 
 
 class KubernetesDeploymentsProbe:
@@ -39,17 +35,17 @@ class KubernetesDeploymentsProbe:
 
     Params: ClassVar[type[Params]] = DeploymentsParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("how many fit"),
-        "degraded": _count("how many have fewer pods available than they want"),
-        "desired": _count("pods wanted"),
-        "available": _count("pods available"),
-        "unavailable": _count("pods wanted and not available"),
+        "count": counted("how many fit"),
+        "degraded": counted("how many have fewer pods available than they want"),
+        "desired": counted("pods wanted"),
+        "available": counted("pods available"),
+        "unavailable": counted("pods wanted and not available"),
         "available_ratio": MeasureInfo(Unit.RATIO, "available / desired, at most 1; 1 where none is wanted"),
-        "updated": _count("pods of the newest template"),
-        "generation_lag": _count("changes its controller has not seen yet"),
-        "rolling_out": _count("1 while a change has not reached every pod, else 0"),
-        "stalled": _count("1 when a rollout has exceeded its deadline, else 0; Deployments only"),
-        "paused": _count("1 when its rollouts are paused, else 0"),
+        "updated": counted("pods of the newest template"),
+        "generation_lag": counted("changes its controller has not seen yet"),
+        "rolling_out": counted("1 while a change has not reached every pod, else 0"),
+        "stalled": counted("1 when a rollout has exceeded its deadline, else 0; Deployments only"),
+        "paused": counted("1 when its rollouts are paused, else 0"),
         "rollout_age": MeasureInfo(Unit.SECONDS, "since the last rollout ended, or last moved on; absent if unknown"),
         "newest_rollout_age": MeasureInfo(Unit.SECONDS, "the least rollout_age of all that fit"),
     }
@@ -80,8 +76,7 @@ class KubernetesDeploymentsProbe:
                     raise
                 untold = f"no rollout_age: {error.reason}"
         if not found:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            nothing = f"no {params.kind} {what}{params.place()}"
+            nothing = f"no {params.kind} {params.which()}{params.place()}"
             return Observation(tuple(_totals([], context.now)), (), nothing)
         measurements = _totals(found, context.now)
         for workload in found:

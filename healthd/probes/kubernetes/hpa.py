@@ -12,7 +12,8 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import Kind, list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.measures import counted
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.values import age, ago, moment, quantity
 
 __all__ = ["KubernetesHpaProbe"]
@@ -109,26 +110,20 @@ AUTOSCALERS: Kind[Autoscaler] = Kind("horizontalpodautoscalers", ("autoscaling/v
 class HpaParams(NamespacedParams):
     """Which HorizontalPodAutoscalers, by label selector or name; globs are allowed."""
 
-    name: Names = ()
-
-
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
-
 
 class KubernetesHpaProbe:
     """Tells whether autoscalers are at their end."""
 
     Params: ClassVar[type[Params]] = HpaParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("autoscalers that fit"),
-        "current": _count("pods there are"),
-        "desired": _count("pods it wants"),
-        "min": _count("pods it keeps at least"),
-        "max": _count("pods it makes at most"),
-        "at_max": _count("1 when it wants all it may have, else 0"),
-        "limited": _count("1 when it would want more than it may have, else 0"),
-        "unable_to_scale": _count("1 when it cannot scale or has no metrics, else 0"),
+        "count": counted("autoscalers that fit"),
+        "current": counted("pods there are"),
+        "desired": counted("pods it wants"),
+        "min": counted("pods it keeps at least"),
+        "max": counted("pods it makes at most"),
+        "at_max": counted("1 when it wants all it may have, else 0"),
+        "limited": counted("1 when it would want more than it may have, else 0"),
+        "unable_to_scale": counted("1 when it cannot scale or has no metrics, else 0"),
         "utilisation": MeasureInfo(Unit.RATIO, "of what the pods request; a series for each metric"),
         "load": MeasureInfo(Unit.RATIO, "current / target, any kind of metric; a series for each metric"),
         "last_scale_age": MeasureInfo(Unit.SECONDS, "since it last changed the number; absent if never"),
@@ -149,8 +144,7 @@ class KubernetesHpaProbe:
         found = [hpa for hpa in await list_objects(AUTOSCALERS, params, context) if wanted(hpa.name)]
         measurements = [Measurement("count", float(len(found)), Unit.COUNT)]
         if not found:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            return Observation(tuple(measurements), (), f"no HorizontalPodAutoscaler {what}{params.place()}")
+            return Observation(tuple(measurements), (), f"no HorizontalPodAutoscaler {params.which()}{params.place()}")
         for hpa in found:
             measurements += _measure(hpa, params.series(hpa), context.now)
         lines = [_describe(hpa, params.series(hpa), context.now) for hpa in found[:_SHOWN]]

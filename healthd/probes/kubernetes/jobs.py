@@ -12,7 +12,8 @@ from healthd.probes.base import Duration, Evidence, MeasureInfo, Measurement, Ob
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.job_facts import JOBS, Job
 from healthd.probes.kubernetes.listing import list_objects, list_rules
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.measures import counted
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.values import age, ago
 
 __all__ = ["KubernetesJobsProbe"]
@@ -23,12 +24,7 @@ _SHOWN, _NAMED = 20, 5
 class JobsParams(NamespacedParams):
     """Which Jobs. `since`: how far back the end of a Job still counts."""
 
-    name: Names = ()
     since: Duration = timedelta(hours=24)
-
-
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
 
 
 class KubernetesJobsProbe:
@@ -36,13 +32,13 @@ class KubernetesJobsProbe:
 
     Params: ClassVar[type[Params]] = JobsParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("Jobs that fit, ended or not"),
-        "active": _count("that run or wait for a pod"),
+        "count": counted("Jobs that fit, ended or not"),
+        "active": counted("that run or wait for a pod"),
         "oldest_active_age": MeasureInfo(Unit.SECONDS, "how long the oldest of these has been; 0 without one"),
-        "suspended": _count("that are suspended"),
-        "succeeded": _count("that ended well within `since`"),
-        "failed": _count("that failed within `since`"),
-        "last_failed": _count("1 when the newest that ended has failed, else 0; absent without one"),
+        "suspended": counted("that are suspended"),
+        "succeeded": counted("that ended well within `since`"),
+        "failed": counted("that failed within `since`"),
+        "last_failed": counted("1 when the newest that ended has failed, else 0; absent without one"),
         "last_success_age": MeasureInfo(Unit.SECONDS, "since the newest success ended; absent without one"),
         "last_duration": MeasureInfo(Unit.SECONDS, "how long that success took"),
     }
@@ -63,8 +59,7 @@ class KubernetesJobsProbe:
         found = _measure(jobs, context.now - params.since, context.now)
         measurements = [Measurement(name, float(v), self.measures[name].unit) for name, v in found.items()]
         if not jobs:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            return Observation(tuple(measurements), (), f"no Job {what}{params.place()}")
+            return Observation(tuple(measurements), (), f"no Job {params.which()}{params.place()}")
         failed = sorted(_ended(jobs, context.now - params.since, failed=True), key=_end, reverse=True)
         lines = [_describe(job, params, context.now) for job in failed[:_SHOWN]]
         note = ", ".join(f"{params.series(job)} failed" for job in failed[:_NAMED])

@@ -15,6 +15,7 @@ from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation,
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.cluster import Cluster, cluster_of, within
 from healthd.probes.kubernetes.listing import list_everywhere, list_rules
+from healthd.probes.kubernetes.measures import counted
 from healthd.probes.kubernetes.node_facts import NODES, Condition, Node
 from healthd.probes.kubernetes.node_summary import SUMMARY_RULE, Summary, summaries
 from healthd.probes.kubernetes.params import ClusterParams, Labels, Names, matcher
@@ -41,36 +42,32 @@ class NodesParams(ClusterParams):
     summary: bool = False
 
 
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
-
-
 class KubernetesNodesProbe:
     """Counts nodes by what they say about themselves."""
 
     Params: ClassVar[type[Params]] = NodesParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("nodes that fit"),
-        "ready": _count("that are ready"),
-        "not_ready": _count("that are not, the silent ones too"),
+        "count": counted("nodes that fit"),
+        "ready": counted("that are ready"),
+        "not_ready": counted("that are not, the silent ones too"),
         "ready_ratio": MeasureInfo(Unit.RATIO, "ready / count; absent without nodes"),
-        "silent": _count("whose kubelet has not been heard of (Ready is Unknown)"),
-        "cordoned": _count("closed to new pods"),
-        "memory_pressure": _count("short of memory"),
-        "disk_pressure": _count("short of disk"),
-        "pid_pressure": _count("short of process ids"),
-        "network_unavailable": _count("whose network is not set up"),
+        "silent": counted("whose kubelet has not been heard of (Ready is Unknown)"),
+        "cordoned": counted("closed to new pods"),
+        "memory_pressure": counted("short of memory"),
+        "disk_pressure": counted("short of disk"),
+        "pid_pressure": counted("short of process ids"),
+        "network_unavailable": counted("whose network is not set up"),
         "newest_age": MeasureInfo(Unit.SECONDS, "since the newest node joined; absent without nodes"),
-        "versions": _count("different kubelet versions"),
-        "version_skew": _count("minor versions the oldest kubelet is behind the API server"),
-        "node_ready": _count("1 or 0, one series for each node"),
+        "versions": counted("different kubelet versions"),
+        "version_skew": counted("minor versions the oldest kubelet is behind the API server"),
+        "node_ready": counted("1 or 0, one series for each node"),
         "disk_used_ratio": MeasureInfo(Unit.RATIO, "with summary: of the kubelet's file system, a series for each"),
         "inodes_used_ratio": MeasureInfo(Unit.RATIO, "with summary: likewise"),
         "images_used_ratio": MeasureInfo(Unit.RATIO, "with summary: of the file system of images, likewise"),
         "network_received": MeasureInfo(Unit.BYTES, "with summary: since the interfaces came up, likewise"),
         "network_sent": MeasureInfo(Unit.BYTES, "with summary: likewise"),
-        "network_errors": _count("with summary: likewise"),
-        "unmeasured": _count("with summary: nodes whose kubelet did not answer"),
+        "network_errors": counted("with summary: likewise"),
+        "unmeasured": counted("with summary: nodes whose kubelet did not answer"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (
         Threshold("count", critical=parse_condition("= 0"), name="count"),

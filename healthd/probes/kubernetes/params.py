@@ -62,15 +62,21 @@ class ClusterParams(Params):
 
 
 class NamespacedParams(ClusterParams):
-    """Objects of one namespace, several, or all (`"*"`), by label selector."""
+    """Objects of one namespace, several, or all (`"*"`), by label selector and by name (globs are allowed)."""
 
     namespace: Namespaces
     selector: Labels = Selector()
+    name: Names = ()
 
     @property
     def lists(self) -> tuple[str, ...]:
         """The namespaces to list, "" standing for all at once."""
         return listed_names(self.namespace)
+
+    def which(self) -> str:
+        """Selector and names in words, with a space at the end if there are any."""
+        wanted = {"matching": str(self.selector), "called": ", ".join(self.name)}
+        return "".join(f"{word} {value} " for word, value in wanted.items() if value)
 
     def place(self) -> str:
         """The namespaces in words."""

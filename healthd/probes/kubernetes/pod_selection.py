@@ -14,12 +14,10 @@ class PodParams(NamespacedParams):
     """Which pods. `owner`: "Deployment/web", "CronJob/cleanup", or a name alone; globs are allowed."""
 
     owner: Names = ()
-    name: Names = ()
 
     def which(self) -> str:
-        """The choice in words, with a space at its end if there is any."""
-        wanted = {"matching": str(self.selector), "of": ", ".join(self.owner), "called": ", ".join(self.name)}
-        return "".join(f"{word} {value} " for word, value in wanted.items() if value)
+        """Owners, selector and names in words, with a space at the end if there are any."""
+        return (f"of {', '.join(self.owner)} " if self.owner else "") + super().which()
 
 
 async def select_pods(params: PodParams, context: ProbeContext) -> list[Pod]:

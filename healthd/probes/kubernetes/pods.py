@@ -13,6 +13,7 @@ from healthd.model.units import Unit, format_duration
 from healthd.probes.base import Duration, Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import list_rules
+from healthd.probes.kubernetes.measures import counted
 from healthd.probes.kubernetes.pod_facts import PODS, Container, Pod
 from healthd.probes.kubernetes.pod_selection import PodParams, select_pods
 from healthd.probes.kubernetes.values import age, ago
@@ -38,36 +39,32 @@ class PodsParams(PodParams):
     per_pod: bool = False
 
 
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
-
-
 class KubernetesPodsProbe:
     """Counts pods by what is the matter with them."""
 
     Params: ClassVar[type[Params]] = PodsParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("pods that fit; 0 when there are none, and when the namespace does not exist"),
-        "running": _count("in phase Running"),
-        "ready": _count("that are ready"),
-        "not_ready": _count("that should be ready and are not: pending, running or unknown"),
+        "count": counted("pods that fit; 0 when there are none, and when the namespace does not exist"),
+        "running": counted("in phase Running"),
+        "ready": counted("that are ready"),
+        "not_ready": counted("that should be ready and are not: pending, running or unknown"),
         "ready_ratio": MeasureInfo(Unit.RATIO, "ready / (ready + not_ready); absent when both are 0"),
-        "pending": _count("in phase Pending"),
+        "pending": counted("in phase Pending"),
         "oldest_pending_age": MeasureInfo(Unit.SECONDS, "how long the oldest pending pod has been; 0 without one"),
-        "succeeded": _count("in phase Succeeded"),
-        "failed": _count("in phase Failed"),
-        "evicted": _count("failed ones that the kubelet evicted"),
-        "unknown": _count("in phase Unknown, or on a node that is lost"),
-        "terminating": _count("being deleted; they are in none of the others but count"),
+        "succeeded": counted("in phase Succeeded"),
+        "failed": counted("in phase Failed"),
+        "evicted": counted("failed ones that the kubelet evicted"),
+        "unknown": counted("in phase Unknown, or on a node that is lost"),
+        "terminating": counted("being deleted; they are in none of the others but count"),
         "oldest_terminating_age": MeasureInfo(Unit.SECONDS, "past the end of its grace, of the worst; 0 without one"),
-        "restarts": _count("restarts of all containers since their pods were made"),
-        "recent_restarts": _count("restarts within `since`, at least"),
-        "oom_killed": _count("containers killed for their memory within `since`"),
-        "crash_loop_back_off": _count("pods with a container that keeps crashing"),
-        "image_pull_errors": _count("pods with an image that cannot be had"),
-        "start_errors": _count("pods with a container that cannot be made or started"),
-        "pod_ready": _count("with per_pod: 1 or 0, one series for each pod"),
-        "pod_restarts": _count("with per_pod: restarts of its containers, one series for each pod"),
+        "restarts": counted("restarts of all containers since their pods were made"),
+        "recent_restarts": counted("restarts within `since`, at least"),
+        "oom_killed": counted("containers killed for their memory within `since`"),
+        "crash_loop_back_off": counted("pods with a container that keeps crashing"),
+        "image_pull_errors": counted("pods with an image that cannot be had"),
+        "start_errors": counted("pods with a container that cannot be made or started"),
+        "pod_ready": counted("with per_pod: 1 or 0, one series for each pod"),
+        "pod_restarts": counted("with per_pod: restarts of its containers, one series for each pod"),
         "pod_age": MeasureInfo(Unit.SECONDS, "with per_pod: since it was made, one series for each pod"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (Threshold("count", critical=parse_condition("= 0"), name="count"),)

@@ -12,8 +12,9 @@ from healthd.model.units import Unit, format_value
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext
 from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import list_everywhere, list_objects, list_rules
+from healthd.probes.kubernetes.measures import counted
 from healthd.probes.kubernetes.node_summary import SUMMARY_RULE, Filled, summaries
-from healthd.probes.kubernetes.params import Names, NamespacedParams, matcher
+from healthd.probes.kubernetes.params import NamespacedParams, matcher
 from healthd.probes.kubernetes.pod_facts import PODS
 from healthd.probes.kubernetes.pvc_facts import CLAIMS, Claim
 from healthd.probes.kubernetes.values import age, ago
@@ -27,12 +28,7 @@ _Usage = Mapping[tuple[str, str], Filled]
 class PvcsParams(NamespacedParams):
     """Which claims. `usage` asks the kubelets of the nodes that have them mounted how full they are."""
 
-    name: Names = ()
     usage: bool = False
-
-
-def _count(help: str) -> MeasureInfo:  # noqa: A002
-    return MeasureInfo(Unit.COUNT, help)
 
 
 class KubernetesPvcsProbe:
@@ -40,16 +36,16 @@ class KubernetesPvcsProbe:
 
     Params: ClassVar[type[Params]] = PvcsParams
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
-        "count": _count("claims that fit"),
-        "bound": _count("that have a volume"),
-        "pending": _count("that wait for one"),
-        "lost": _count("whose volume is gone"),
+        "count": counted("claims that fit"),
+        "bound": counted("that have a volume"),
+        "pending": counted("that wait for one"),
+        "lost": counted("whose volume is gone"),
         "oldest_pending_age": MeasureInfo(Unit.SECONDS, "how long the oldest pending claim has waited; 0 without one"),
         "size": MeasureInfo(Unit.BYTES, "as given, else as asked for; a series for each"),
         "used_ratio": MeasureInfo(Unit.RATIO, "with usage: used / capacity, a series for each that is mounted"),
         "used_bytes": MeasureInfo(Unit.BYTES, "with usage: likewise"),
         "inodes_used_ratio": MeasureInfo(Unit.RATIO, "with usage: likewise, where there is a number of them"),
-        "unmeasured": _count("with usage: bound claims that no running pod has mounted, or whose node kept silent"),
+        "unmeasured": counted("with usage: bound claims that no running pod has mounted, or whose node kept silent"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (
         Threshold("count", critical=parse_condition("= 0"), name="count"),
@@ -78,8 +74,7 @@ class KubernetesPvcsProbe:
             unmeasured = sum((claim.namespace, claim.name) not in usage for claim in bound)
             measurements.append(Measurement("unmeasured", float(unmeasured), Unit.COUNT))
         if not claims:
-            what = f"called {', '.join(params.name)} " if params.name else ""
-            return Observation(tuple(measurements), (), f"no PersistentVolumeClaim {what}{params.place()}")
+            return Observation(tuple(measurements), (), f"no PersistentVolumeClaim {params.which()}{params.place()}")
         bad = [f"{params.series(claim)} {claim.phase}" for claim in claims if claim.phase != "Bound"]
         return Observation(
             tuple(measurements), _evidence(claims, usage, params, context), ", ".join([*bad[:_NAMED], *silent[:_NAMED]])

@@ -85,6 +85,9 @@ async def test_pods_that_have_not_begun(kube: KubeServer, look: Look, namespace:
     kube.create(pod("new", namespace), waiting("ContainerCreating", phase="Pending"))
     found = values(await look("kubernetes_logs", namespace=namespace, pattern="ERROR"))
     assert (found["matches"], found["pods"], found["unreadable"]) == (0, 1, 0)
+    kube.create(pod("nowhere", namespace), running())  # without a node the server answers with nothing
+    found = values(await look("kubernetes_logs", namespace=namespace, pattern="ERROR"))
+    assert (found["matches"], found["pods"], found["unreadable"]) == (0, 2, 0)
     assert "match_ratio" not in found
     nothing = await look("kubernetes_logs", namespace=namespace, selector="app=x", pattern="ERROR")
     assert values(nothing)["matches"] == 0
