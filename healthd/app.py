@@ -37,7 +37,7 @@ PRUNE_EVERY = 3600.0
 AGE_EVERY = 20.0
 SETTLE_EVERY = 86400.0
 # technologies whose looks cost a thread or a process each
-CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8}
+CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8, "restore_drill": 1}
 
 log = structlog.get_logger("healthd")
 

@@ -21,6 +21,7 @@ __all__ = ["ScratchDatabase"]
 _NAME = re.compile(r"healthd_restore_[0-9a-f]{12}")
 _MARK = re.compile(r"healthd restore drill, made (?P<made>\S+), token (?P<token>[0-9a-f]{32})")
 _CONNECT_TIMEOUT = 10  # seconds
+_STATEMENT_TIMEOUT = 120_000  # milliseconds
 _ROLE = """
 SELECT r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole OR r.rolreplication,
        (SELECT string_agg(d.datname, ', ' ORDER BY d.datname) FROM pg_database d
@@ -70,6 +71,14 @@ class ScratchDatabase:
             except psycopg.Error as error:
                 raise ProbeError(f"{self.label}: {error}", "forbidden") from None
             self._oid = row[0]
+
+    def out_of_room(self) -> bool:
+        """Its log is not ours to read."""
+        return False
+
+    def last_words(self) -> str:
+        """Likewise."""
+        return ""
 
     def drop(self) -> None:
         """Drop what `create` made, and nothing else. Raises ProbeError when it cannot be dropped."""
@@ -128,6 +137,8 @@ class ScratchDatabase:
 
         own = {"autocommit": True, "application_name": "healthd restore drill", "connect_timeout": _CONNECT_TIMEOUT}
         try:
-            return psycopg.connect(**{**self._target.conninfo, **own})  # type: ignore[arg-type]
+            connection = psycopg.connect(**{**self._target.conninfo, **own})  # type: ignore[arg-type]
+            connection.execute(f"SET statement_timeout = {_STATEMENT_TIMEOUT}")
+            return connection
         except psycopg.Error as error:
             raise explain_login(error, self.label) from None

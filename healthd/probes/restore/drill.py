@@ -46,6 +46,8 @@ class Scratch(Protocol):
     @property
     def conninfo(self) -> dict[str, str]: ...
     def create(self, stop: Stop) -> None: ...
+    def out_of_room(self) -> bool: ...
+    def last_words(self) -> str: ...
     def drop(self) -> None: ...
 
 
@@ -174,7 +176,7 @@ class Drill:
 
     def _scratch(self, programs: Programs, workspace: Workspace) -> Scratch:
         if self._params.server is None:
-            return ScratchServer(programs, workspace, self._user)
+            return ScratchServer(programs, workspace, self._user, trusted=self._params.trust_dump)
         url = self._params.server.get_secret_value()
         return ScratchDatabase(url, self._context.now, self._params.leftovers_after)
 
@@ -202,19 +204,24 @@ class Drill:
             load, dump, programs, scratch.conninfo, folder=workspace.folder, user=scratch.user,
             jobs=self._params.jobs, trusted=self._params.trust_dump,
         )  # fmt: skip
-        own = self._params.server is None
         full = ProbeError(f"not enough room: stopped restoring with {self._parent} almost full", "limit")
         loading = asyncio.ensure_future(interruptible(lambda stop: work(stop=stop)))
         try:
             while not (await asyncio.wait({loading}, timeout=_WATCH_EVERY))[0]:
-                if own and free_space(workspace.folder) < spare_space(workspace.folder) / 2:
+                if self._params.server is None and free_space(workspace.folder) < spare_space(workspace.folder) / 2:
                     raise full
-            if loading.result().disk_full:
-                raise full if own else ProbeError("not enough room on the server that was given", "limit")
-            return loading.result()
+            loaded = loading.result()
         finally:
             loading.cancel()
             await asyncio.wait({loading})
+        if self._params.server is not None and loaded.disk_full:
+            raise ProbeError("not enough room on the server that was given", "limit")
+        if loaded.disk_full or scratch.out_of_room():
+            raise full
+        if loaded.lost:  # says nothing about the backup
+            words = scratch.last_words() or loaded.messages[0]
+            raise ProbeError(f"the scratch server went down while restoring: {words}", "closed")
+        return loaded
 
     async def _look(self, scratch: Scratch) -> Restored:
         import psycopg

@@ -19,15 +19,21 @@ from healthd.probes.restore.inspection import Kind
 from healthd.probes.restore.programs import Programs, run_program
 from healthd.probes.restore.threads import StoppedError
 
-__all__ = ["Dump", "Loaded", "load"]
+__all__ = ["NO_ROOM", "Dump", "Loaded", "load"]
 
+NO_ROOM = "No space left on device"  # as the C library says it in every version of the server
 _PIECE = 1 << 20
 _KEPT = 20  # messages
 _MESSAGE_MAX = 300
 _HEADER_LINES = 64
-# Roles belong to a server, not to a database: a dump names some that this one does not have, or that are not ours.
-_FOREIGN_ROLE = re.compile(r'role "[^"]*" does not exist|must be (?:able to SET ROLE|member of role) "[^"]*"')
-_FULL = re.compile(r"No space left on device|disk full", re.IGNORECASE)
+# What is the server's rather than the database's, and no loss to what is in it: roles and what only a superuser may
+# make. What depends on an extension that is left out fails by itself, and counts.
+_LEFT_OUT = re.compile(
+    r'role "[^"]*" does not exist|must be (?:able to SET ROLE|member of role) "'
+    r"|permission denied to create (?:extension|subscription|event trigger)|must be superuser to create"
+    r'|(?:must be owner of )?extension "?[\w-]+"?(?: does not exist)?$|unrecognized configuration parameter'
+)
+_LOST = re.compile(r"server closed the connection|connection to server was lost|connection .*failed|terminating conn")
 # psql -v VERBOSITY=verbose: "psql:<stdin>:12: ERROR:  42P01: relation ..."; the first word may be translated
 _PSQL = re.compile(r"^psql:[^:]*:(?:\d+:)? [^:]+:  (?P<state>[0-9A-Z]{5}): (?P<text>.*)")
 _PSQL_ITSELF = re.compile(r"^(?:psql:[^:]*:(?:\d+:)?|psql:) (?:error: |fatal: )?(?P<text>.*)")
@@ -53,25 +59,29 @@ class Dump:
 
 @dataclass(slots=True)
 class Loaded:
-    """How it went. `errors` counts all but those about roles, `messages` holds the first of them.
+    """How it went. `messages` and `left_out` hold the first of each kind, redacted.
 
-    `disk_full`: some were only because the server ran out of room.
+    `errors` counts what failed, `passed_over` what is left out of a scratch database as a matter of course.
+    `disk_full`, `lost`: the server ran out of room, or went down.
     """
 
     errors: int = 0
-    foreign_roles: int = 0
+    passed_over: int = 0
     messages: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     disk_full: bool = False
+    lost: bool = False
 
     def take(self, text: str) -> None:
         """Count one error message."""
-        if _FOREIGN_ROLE.search(text):
-            self.foreign_roles += 1
-            return
-        self.errors += 1
-        self.disk_full = self.disk_full or _FULL.search(text) is not None
-        if len(self.messages) < _KEPT:
-            self.messages.append(Redactor()(text)[:_MESSAGE_MAX])
+        harmless = _LEFT_OUT.search(text) is not None
+        kept = self.left_out if harmless else self.messages
+        if len(kept) < _KEPT:
+            kept.append(Redactor()(text)[:_MESSAGE_MAX])
+        self.passed_over += harmless
+        self.errors += not harmless
+        self.disk_full = self.disk_full or NO_ROOM in text
+        self.lost = self.lost or _LOST.search(text) is not None
 
 
 def load(
@@ -124,20 +134,15 @@ class _Restoring:
         place = self.folder / "dump"
         place.mkdir()
         try:
-            with tarfile.open(self.dump.path, "r:*") as archive:
-                for member in archive:
-                    if self.stop.is_set():
-                        raise StoppedError
-                    archive.extract(member, place, filter="data")
+            problem = _unpack(self.dump.path, place, self.stop)
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise ProbeError(f"the archive cannot be unpacked: {error}", "protocol") from None
-        contents = next(iter(sorted(place.rglob("toc.dat"))), None)
-        if contents is None:
-            self.loaded.take("the archive holds no toc.dat: it is none of pg_dump's directory format")
+            problem = f"the archive cannot be unpacked: {error}"
+        if problem:
+            self.loaded.take(problem)
             return self.loaded
         if self.user is not None:
             _hand_over(place, self.user)
-        argv = [*self._pg_restore(), "-F", "d", "-j", str(jobs), str(contents.parent)]
+        argv = [*self._pg_restore(), "-F", "d", "-j", str(jobs), str(place)]
         return self._ended("pg_restore", self._run(argv, self._take_pg_restore))
 
     def _pg_restore(self) -> list[str]:
@@ -174,7 +179,7 @@ class _Restoring:
                 " healthd programs at least as new",
                 "config",
             )
-        if code != 0 and not self.loaded.errors and not self.loaded.foreign_roles:
+        if code != 0 and not self.loaded.errors and not self.loaded.passed_over:
             self.loaded.take(f"{program} ended with exit code {code}")
         return self.loaded
 
@@ -196,6 +201,26 @@ class _Content:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._raw.close()
+
+
+def _unpack(archive: Path, place: Path, stop: Stop) -> str:
+    """Take the files out, which all lie in one folder; what is wrong with the archive, "" when nothing is."""
+    folders: set[str] = set()
+    with tarfile.open(archive, "r:*") as opened:
+        for member in opened:
+            content = opened.extractfile(member) if member.isreg() else None
+            if content is None:
+                continue
+            folder, _, name = member.name.rpartition("/")
+            folders.add(folder)
+            with (place / name).open("wb") as file:
+                while piece := content.read(_PIECE):
+                    if stop.is_set():
+                        raise StoppedError
+                    file.write(piece)
+    if not (place / "toc.dat").exists():
+        return "the archive holds no toc.dat: it is none of pg_dump's directory format"
+    return "the archive holds more than one folder" if len(folders) > 1 else ""
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -55,6 +55,12 @@ Ratio = Annotated[float, _quantity(Unit.RATIO, "5%")]
 Size = Annotated[float, _quantity(Unit.BYTES, "20GB")]
 
 
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{path} is not an absolute path: write it from /")
+    return path
+
+
 class S3Source(AwsParams):
     """Objects under a prefix; `match` is a regular expression found in the key. Where and as whom as for AWS probes."""
 
@@ -89,7 +95,7 @@ class RestoreParams(Params):
     s3: S3Source | None = None
     checksum: Literal["required", "if_present", "off"] = "if_present"
     server: PostgresUrl | None = None
-    binaries: Path | None = None
+    binaries: Annotated[Path, AfterValidator(_absolute)] | None = None
     jobs: int = Field(1, ge=1, le=64)
     space: Size | None = None
     trust_dump: bool = False

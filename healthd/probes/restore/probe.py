@@ -44,7 +44,7 @@ class RestoreDrillProbe:
         "backup_age": MeasureInfo(Unit.SECONDS, "since the newest backup was made; absent without a backup"),
         "backup_size": MeasureInfo(Unit.BYTES, "of the newest backup; absent without a backup"),
         "checksum_valid": _count("1 when its checksum agrees; absent where there is none and none is required"),
-        "errors": _count("messages of pg_restore or psql, but for roles the scratch server does not have"),
+        "errors": _count("messages of pg_restore or psql, but for what is the server's, such as roles"),
         "tables": _count("tables that were restored"),
         "restored_size": MeasureInfo(Unit.BYTES, "of the restored database"),
         "sanity_ok": _count("1 when every sanity question has the answer expected"),
@@ -185,7 +185,7 @@ def _evidence(found: Findings, steps: Steps, context: ProbeContext) -> tuple[Evi
     evidence = [steps.evidence(most)]
     if found.loaded is not None and found.loaded.messages:
         evidence.append(Evidence("errors", "\n".join(found.loaded.messages)[:most]))
-    if found.loaded is not None and found.loaded.foreign_roles:
-        text = f"{found.loaded.foreign_roles} statements about roles that the scratch does not have or may not become"
-        evidence.append(Evidence("left out", text))
+    if found.loaded is not None and found.loaded.left_out:
+        title = f"left out: {found.loaded.passed_over} statements about the server rather than the database"
+        evidence.append(Evidence(title, "\n".join(found.loaded.left_out)[:most]))
     return tuple(evidence)

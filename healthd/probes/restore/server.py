@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from healthd.probes.base import ProbeError
 from healthd.probes.blocking import Stop
+from healthd.probes.restore.loading import NO_ROOM
 from healthd.probes.restore.programs import Programs, run_program
 from healthd.probes.restore.threads import StoppedError
 from healthd.probes.restore.workspace import Workspace
 
 __all__ = ["ScratchServer"]
 
+_LOG_LINES, _LINE_MAX, _SHOWN_LINES, _SHOWN = 200, 4096, 3, 300
 _STARTS_WITHIN, _STOPS_WITHIN = 60.0, 10.0  # seconds
 _SOCKET_MAX = 107 - len("/.s.PGSQL.5432")
-_OWNER, _DATABASE = "healthd", "restored"
+# A dump is not trusted: it is restored by a role that can reach neither files nor programs of this machine.
+_SUPERUSER, _OWNER, _DATABASE = "healthd", "restorer", "restored"
 # The server ends when our end of the pipe closes: also when healthd is killed.
 _SUPERVISE = """
 exec 3<&0
@@ -53,11 +60,12 @@ _SETTINGS = {
 class ScratchServer:
     """Made for one drill. Its methods block."""
 
-    def __init__(self, programs: Programs, workspace: Workspace, user: str | None) -> None:
+    def __init__(self, programs: Programs, workspace: Workspace, user: str | None, *, trusted: bool) -> None:
         self._programs, self._user = programs, user
+        self._owner = _SUPERUSER if trusted else _OWNER
         self._folder = workspace.folder
         self._data = workspace.folder / "data"
-        self._log = workspace.folder / "server.log"
+        self._said: deque[str] = deque(maxlen=_LOG_LINES)  # not on disk: a full one is what it may have to tell
         self._sockets = self._socket_folder(workspace.folder)
         self._process: subprocess.Popen[bytes] | None = None
         self.user = user  # whom the restoring programs run as
@@ -65,7 +73,7 @@ class ScratchServer:
     @property
     def conninfo(self) -> dict[str, str]:
         """How to connect to the database that the backup goes into."""
-        return {"host": str(self._sockets), "user": _OWNER, "dbname": _DATABASE}
+        return {"host": str(self._sockets), "user": self._owner, "dbname": _DATABASE}
 
     def create(self, stop: Stop) -> None:
         """Make and start it, with an empty database. Raises ProbeError, StoppedError."""
@@ -75,9 +83,21 @@ class ScratchServer:
         self._start()
         with self._connect(stop) as connection:
             try:
-                connection.execute(f"CREATE DATABASE {_DATABASE} TEMPLATE template0 ENCODING 'UTF8'")
+                connection.execute(f"CREATE ROLE {_OWNER} LOGIN")
+                connection.execute(
+                    f"CREATE DATABASE {_DATABASE} OWNER {self._owner} TEMPLATE template0 ENCODING 'UTF8'"
+                )
             except psycopg.Error as error:
                 raise ProbeError(f"the scratch server cannot make a database: {error}", "error") from None
+
+    def out_of_room(self) -> bool:
+        """Whether it complained of a full disk."""
+        return any(NO_ROOM in line for line in self._said)
+
+    def last_words(self) -> str:
+        """The worst of what it logged, for people."""
+        lines = [line for line in self._said if re.search(r" (PANIC|FATAL|ERROR|HINT):", line)]
+        return " ".join((lines or list(self._said))[-_SHOWN_LINES:])[-_SHOWN:]
 
     def drop(self) -> None:
         """End it. What is left of it goes with the workspace."""
@@ -103,15 +123,13 @@ class ScratchServer:
             return folder
         short = Path(tempfile.mkdtemp(prefix="healthd-"))
         if self._user is not None:
-            import shutil
-
             shutil.chown(short, self._user)
         return short
 
     def _initialise(self, stop: Stop) -> None:
         said: list[str] = []
         argv = [
-            *(self._programs["initdb"], "-D", str(self._data), "-U", _OWNER, "-A", "trust"),
+            *(self._programs["initdb"], "-D", str(self._data), "-U", _SUPERUSER, "-A", "trust"),
             *("-E", "UTF8", "--locale=C", "--no-sync"),
         ]
         try:
@@ -125,11 +143,16 @@ class ScratchServer:
     def _start(self) -> None:
         options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         argv = [self._programs["postgres"], "-D", str(self._data), "-k", str(self._sockets), *options]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603
-                ["/bin/sh", "-c", _SUPERVISE, "sh", *argv], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                env=self._environment(), cwd="/", user=self._user, start_new_session=True,
-            )  # fmt: skip
+        self._process = subprocess.Popen(  # noqa: S603
+            ["/bin/sh", "-c", _SUPERVISE, "sh", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=self._environment(), cwd="/", user=self._user, start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+
+    def _listen(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while line := pipe.readline(_LINE_MAX):
+                self._said.append(line.decode(errors="replace").strip())
 
     def _connect(self, stop: Stop) -> Any:
         """A connection, as soon as it takes one."""
@@ -139,13 +162,14 @@ class ScratchServer:
         deadline = time.monotonic() + _STARTS_WITHIN
         while True:
             try:
-                return psycopg.connect(**{**self.conninfo, "dbname": "postgres"}, autocommit=True, connect_timeout=5)  # type: ignore[arg-type]
+                return psycopg.connect(
+                    host=str(self._sockets), user=_SUPERUSER, dbname="postgres", autocommit=True, connect_timeout=5
+                )
             except psycopg.OperationalError:
                 if stop.is_set():
                     raise StoppedError from None
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    log = " ".join(self._log.read_text(errors="replace").split())[-300:]
-                    raise ProbeError(f"the scratch server does not start: {log}", "error") from None
+                    raise ProbeError(f"the scratch server does not start: {self.last_words()}", "error") from None
                 stop.wait(0.05)
 
     def _environment(self) -> dict[str, str]:

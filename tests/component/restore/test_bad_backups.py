@@ -80,19 +80,19 @@ async def test_files_that_are_not_whole(
     assert seen.note.startswith(f"{path} {words}")
 
 
-async def test_an_archive_cut_short(production: Production, drill: Drill) -> None:
+async def test_an_archive_cut_short(production: Production, quick: Drill) -> None:
     path = production.dump("shop.dump", "-F", "c")
     _half(path)
-    seen = await drill(file=str(path))
+    seen = await quick(file=str(path))
     assert values(seen)["restored"] == 0
     assert float(values(seen)["errors"]) >= 1
     assert seen.note.startswith("restoring failed: could not read from input file: end of file")
 
 
-async def test_a_dump_without_tables(drill: Drill, tmp_path: Path) -> None:
+async def test_a_dump_without_tables(quick: Drill, tmp_path: Path) -> None:
     path = tmp_path / "empty.sql"
     path.write_text("-- nothing here\n")
-    found = values(await drill(file=str(path)))
+    found = values(await quick(file=str(path)))
     assert (found["restored"], found["tables"]) == (1, 0)
 
 

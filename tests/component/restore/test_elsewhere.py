@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -13,7 +11,7 @@ import pytest
 
 from healthd.model.outcomes import ProbeError
 from tests.component.looking import evidence, values
-from tests.component.restore.conftest import USERS, Drill, Production
+from tests.component.restore.conftest import USERS, Drill, Given, Production
 from tests.servers.aws import KEYS, REGION, MotoServer, Refusal
 from tests.servers.postgres import PostgresServer
 
@@ -68,41 +66,6 @@ async def test_a_bucket_that_forbids(moto: MotoServer, bucket: str, drill: Drill
     assert caught.value.kind == "forbidden"
     with pytest.raises(ProbeError, match="bucket does not exist"):
         await drill(s3={**source, "bucket": "no-such-bucket"})
-
-
-@dataclass
-class Given:
-    """A role on a server that may make databases, and nothing else."""
-
-    server: PostgresServer
-    role: str
-    password: str
-
-    @property
-    def url(self) -> str:
-        return self.server.url("postgres", user=self.role, password=self.password)
-
-    def ask(self, statement: str) -> list[tuple[object, ...]]:
-        """As the superuser."""
-        with psycopg.connect(self.server.url(), autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-    def databases(self) -> set[str]:
-        """All there are, but for those of other tests."""
-        found = {str(name) for (name,) in self.ask("SELECT datname FROM pg_database")}
-        return {name for name in found if not name.startswith("test_")}
-
-
-@pytest.fixture
-def given_server(postgres: PostgresServer) -> Iterator[Given]:
-    given = Given(postgres, f"drill_{secrets.token_hex(4)}", secrets.token_urlsafe(12))
-    given.ask(f"CREATE ROLE {given.role} LOGIN CREATEDB PASSWORD '{given.password}'")
-    before = given.databases()
-    yield given
-    for name in given.databases() - before:
-        given.ask(f'DROP DATABASE "{name}" WITH (FORCE)')
-    given.ask(f"DROP ROLE {given.role}")
 
 
 async def test_into_a_database_of_its_own(production: Production, given_server: Given, drill: Drill) -> None:

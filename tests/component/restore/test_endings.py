@@ -127,7 +127,7 @@ async def test_stopped_before_the_disk_is_full(
 ) -> None:
     path = production.folder / "growing.sql"
     path.write_text(
-        "CREATE TABLE t (a text);\n" + "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 500);\n" * 2000
+        "CREATE TABLE t (a text);\n" + "INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 500);\n" * 900
     )
     async with looking(PROBES["restore_drill"]) as looker:
         looker.limits, looker.timeout = ProbeLimits(scratch_dir=small_disk), timedelta(seconds=60)
@@ -237,6 +237,7 @@ async def test_a_path_too_long_for_a_socket(production: Production, postgres: Po
         ({"file": "/b/*", "compare": {"url": "postgresql://h/d", "tables": ["a;b c"]}}, "is not a table"),
         ({"file": "/b/*", "compare": {"url": "postgresql://h/d", "tables": ["a"], "tolerance": "5MB"}}, "like 5%"),
         ({"file": "/b/*", "space": "12 hours"}, "like 20GB"),
+        ({"file": "/b/*", "binaries": "pg/bin"}, "not an absolute path"),
     ],
 )
 def test_parameters_that_make_no_sense(params: dict[str, object], words: str) -> None:
