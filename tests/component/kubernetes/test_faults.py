@@ -218,9 +218,10 @@ async def test_a_context_that_is_not_in_it(kube: KubeServer, pods: Looker) -> No
 
 async def test_an_api_server_that_is_restarted(tmp_path: Path, pods: Looker) -> None:
     with KubeServer(tmp_path / "own") as own:
-        own.create(pod("web", "default"), running())
+        namespace = own.namespace()
+        own.create(pod("web", namespace), running())
         kubeconfig = own.kubeconfig()
-        assert values(await pods(kubeconfig=kubeconfig, namespace="default"))["count"] == 1
+        assert values(await pods(kubeconfig=kubeconfig, namespace=namespace))["count"] == 1
         own.stop()
         pods.shared.clear()
         error = await refused(pods, kubeconfig, namespace="kube-system")
