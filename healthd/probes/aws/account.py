@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
 
-__all__ = ["Account", "NotAwsError", "Page", "StoppedError", "account_of", "forget"]
+__all__ = ["Account", "Models", "NotAwsError", "Page", "StoppedError", "account_of", "forget"]
 
 T = TypeVar("T")
 Page = dict[str, Any]
@@ -39,14 +39,30 @@ class NotAwsError(Exception):
     """What answers is not AWS."""
 
 
+class Models:
+    """AWS' descriptions of its services: read from disk once for all accounts."""
+
+    def __init__(self) -> None:
+        self._loader: Any = None
+
+    def session(self, profile: str | None) -> Session:
+        """In a thread: a new session. Raises ProfileNotFound at its first use."""
+        from botocore.session import Session
+
+        session = Session(profile=profile)
+        self._loader = self._loader or session.get_component("data_loader")
+        session.register_component("data_loader", self._loader)
+        return session
+
+
 class Account:
     """Asks as one identity. Its blocking calls run in at most eight daemon threads.
 
     Whatever its clients are used for, only the operation a thread has announced leaves this process.
     """
 
-    def __init__(self, params: AwsParams) -> None:
-        self.params = params
+    def __init__(self, params: AwsParams, models: Models) -> None:
+        self.params, self._models = params, models
         self.made = time.monotonic()
         self._slots = asyncio.Semaphore(_CALLS_AT_ONCE)
         self._threads = BlockingCalls()
@@ -128,9 +144,7 @@ class Account:
 
     def _opened(self) -> Session:
         if self._session is None:
-            from botocore.session import Session
-
-            session = Session(profile=self.params.profile)
+            session = self._models.session(self.params.profile)
             session.set_config_variable("metadata_service_num_attempts", 1)
             self._session = self._in_role(session) if self.params.role_arn else session
         return self._session
@@ -144,7 +158,6 @@ class Account:
             DeferredRefreshableCredentials,
         )
         from botocore.exceptions import NoCredentialsError
-        from botocore.session import Session
 
         source = base.get_credentials()
         if source is None:
@@ -166,7 +179,7 @@ class Account:
             def load(self) -> DeferredRefreshableCredentials:
                 return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
 
-        session = Session(profile=self.params.profile)
+        session = self._models.session(self.params.profile)
         session.register_component("credential_provider", CredentialResolver([Role()]))
         return session
 
@@ -198,8 +211,11 @@ def _refuse_pages(operation_model: Any, response_dict: Mapping[str, Any], **_: A
 async def account_of(params: AwsParams, context: ProbeContext) -> Account:
     """The shared Account of these parameters."""
 
+    async def read() -> Models:
+        return Models()
+
     async def make() -> Account:
-        return Account(params)
+        return Account(params, await context.resources.get(Models, read))
 
     async def close(account: Account) -> None:
         await asyncio.to_thread(account.close)

@@ -24,7 +24,8 @@ from healthd.probes.base import Duration, MeasureInfo, Observation
 DETAILS = Operation("iam", "get_account_authorization_details", "iam:GetAccountAuthorizationDetails")
 # Roles that AWS itself makes and needs
 _OF_AWS = ("/aws-service-role/", "/aws-reserved/")
-_ADMINISTRATOR = "AdministratorAccess"
+_OWNED_BY_AWS = ":iam::aws:policy/"
+_ADMINISTRATOR = f"{_OWNED_BY_AWS}AdministratorAccess"
 _SHOWN = 20
 
 Aspect = Literal["roles", "users", "policies"]
@@ -174,9 +175,12 @@ async def _policies(params: IamParams, aws: Asker) -> _Part:
     wide: list[str] = []
     administrators: list[str] = []
     for policy in await _entries(aws, "Policies", _FILTERS):
+        if _OWNED_BY_AWS in policy["Arn"]:
+            continue
         current = [v["Document"] for v in policy.get("PolicyVersionList", ()) if v.get("IsDefaultVersion")]
-        if params.minds(policy["PolicyName"]) and any(map(allows_everything, current)):
-            wide.append(f"policy {policy['PolicyName']}, attached {policy.get('AttachmentCount', 0)} times")
+        name = policy["Arn"].rpartition("/")[2]
+        if params.minds(name) and any(map(allows_everything, current)):
+            wide.append(f"policy {name}, attached {policy.get('AttachmentCount', 0)} times")
     for kind in ("User", "Group", "Role"):
         for owner in await _entries(aws, f"{kind}DetailList", _FILTERS):
             name = owner[f"{kind}Name"]
@@ -188,7 +192,8 @@ async def _policies(params: IamParams, aws: Asker) -> _Part:
                 for policy in inline
                 if allows_everything(policy["PolicyDocument"])
             ]
-            attached = [policy.get("PolicyName") for policy in owner.get("AttachedManagedPolicies", ())]
-            administrators += [f"{kind.lower()} {name}"] * (_ADMINISTRATOR in attached)
+            attached = [policy.get("PolicyArn", "") for policy in owner.get("AttachedManagedPolicies", ())]
+            if any(arn.endswith(_ADMINISTRATOR) for arn in attached):
+                administrators.append(f"{kind.lower()} {name}")
     found: Found = {"wildcard_policies": len(wide), "administrators": len(administrators)}
     return _Part(found, {"Policies that allow everything": wide, "Administrators": administrators})

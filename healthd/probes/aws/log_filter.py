@@ -13,7 +13,7 @@ from healthd.probes.aws.account import Page
 __all__ = ["EventScan"]
 
 _VALUES_MAX = 10_000  # different values kept for the top list
-_SAMPLE = 500  # characters of a message
+_SAMPLE, _VALUE = 500, 200  # characters of a message, of a value
 
 
 @dataclass(slots=True)
@@ -27,6 +27,7 @@ class EventScan:
     newest: int = 0  # milliseconds since 1970
     complete: bool = True
     values: Counter[str] = field(default_factory=Counter)
+    redact: Redactor = field(default_factory=Redactor)
     others: int = 0  # events whose value was not kept: there are too many different ones
 
     def take(self, pages: Iterator[Page]) -> None:
@@ -41,12 +42,12 @@ class EventScan:
     def _count(self, message: str, timestamp: int) -> None:
         self.count += 1
         self.newest = max(self.newest, timestamp)
-        self.kept.append(Redactor()(message.strip()[:_SAMPLE]))
+        self.kept.append(self.redact(message.strip()[:_SAMPLE]))
         found = self.extract.search(message) if self.extract is not None else None
         if found is None:
             return
-        value = (found[1] if found.re.groups else found[0]) or ""
+        value = self.redact((found[1] if found.re.groups else found[0]) or "")[:_VALUE]
         if value in self.values or len(self.values) < _VALUES_MAX:
-            self.values[value[:200]] += 1
+            self.values[value] += 1
         else:
             self.others += 1

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from healthd.model.redact import Redactor
+from healthd.probes.aws.account import Page
 from healthd.probes.aws.operations import Operation
 from healthd.probes.aws.probe import Asker
 from healthd.probes.base import ProbeError
@@ -18,7 +19,9 @@ __all__ = ["GET_RESULTS", "START_QUERY", "STOP_QUERY", "InsightsResult", "run_qu
 START_QUERY = Operation(
     "logs", "start_query", "logs:StartQuery", resource="arn:aws:logs:*:*:log-group:{logGroupNames}:*"
 )
-GET_RESULTS = Operation("logs", "get_query_results", "logs:GetQueryResults")
+GET_RESULTS = Operation(
+    "logs", "get_query_results", "logs:GetQueryResults", "results", token=("nextToken", "nextToken")
+)
 STOP_QUERY = Operation("logs", "stop_query", "logs:StopQuery")
 
 _ROWS_MAX = 1000
@@ -56,23 +59,25 @@ async def run_query(aws: Asker, groups: Sequence[str], query: str, start: dateti
         raise
 
 
-async def _wait(aws: Asker, running: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _wait(aws: Asker, running: Mapping[str, Any]) -> list[Page]:
     pause = _FIRST_PAUSE
     while True:
-        [answer] = await aws.reduce(GET_RESULTS, list, running)
-        if answer["status"] == "Complete":
-            return answer
-        if answer["status"] in _OVER:
-            raise ProbeError(f"the query ended as {answer['status'].lower()}", "error")
+        pages = await aws.reduce(GET_RESULTS, list, running)
+        status = pages[0]["status"]
+        if status == "Complete":
+            return pages
+        if status in _OVER:
+            raise ProbeError(f"the query ended as {status.lower()}", "error")
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _read(answer: Mapping[str, Any]) -> InsightsResult:
+def _read(pages: list[Page]) -> InsightsResult:
     redact = Redactor()
     rows = tuple(
         {field["field"]: redact(field.get("value", "")) for field in row if field["field"] != "@ptr"}
-        for row in answer.get("results", ())
+        for page in pages
+        for row in page.get("results", ())
     )
-    statistics = answer.get("statistics", {})
+    statistics = pages[0].get("statistics", {})
     return InsightsResult(rows, statistics.get("recordsMatched", 0.0), statistics.get("bytesScanned", 0.0))

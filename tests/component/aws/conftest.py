@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
 from healthd.model.outcomes import Observation
 from healthd.probes import PROBES
-from tests.component.looking import Looker, looking
+from healthd.probes.aws.account import Models
+from healthd.probes.base import Resources
+from tests.component.looking import Looker
 from tests.servers.aws import REGION, MotoServer
 
 
@@ -29,12 +30,30 @@ class AwsLooker:
 Through = Callable[[str], Any]
 
 
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """Megabytes of JSON: read once, not for each test."""
+    return Models()
+
+
 @pytest.fixture
-async def through(moto: MotoServer) -> AsyncIterator[Through]:
+async def aws_resources(models: Models) -> AsyncIterator[Resources]:
+    """A test's own clients."""
+    resources = Resources()
+
+    async def given() -> Models:
+        return models
+
+    await resources.get(Models, given)
+    yield resources
+    await resources.close()
+
+
+@pytest.fixture
+async def through(moto: MotoServer, aws_resources: Resources) -> Through:
     """`(await through("rds_instance"))(instance="db")` looks through that probe."""
-    async with AsyncExitStack() as stack:
 
-        async def open_(kind: str) -> AwsLooker:
-            return AwsLooker(await stack.enter_async_context(looking(PROBES[kind])), moto.url)
+    async def open_(kind: str) -> AwsLooker:
+        return AwsLooker(Looker(PROBES[kind], aws_resources), moto.url)
 
-        yield open_
+    return open_

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from healthd.probes.aws import AWS_PROBES, policy
-from healthd.probes.aws.account import Account
+from healthd.probes.aws.account import Account, Models
 from healthd.probes.aws.operations import Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.base import ProbeError
@@ -61,10 +61,8 @@ def test_every_declared_action_reads(kind: str, operation: Operation, reading: C
 
 
 @pytest.mark.parametrize(("kind", "operation"), OPERATIONS, ids=lambda value: getattr(value, "action", value))
-def test_every_answer_is_read_to_its_last_page(kind: str, operation: Operation) -> None:
-    from botocore.session import get_session
-
-    client = get_session().create_client(operation.service, region_name=REGION)
+def test_every_answer_is_read_to_its_last_page(kind: str, operation: Operation, models: Models) -> None:
+    client = models.session(None).create_client(operation.service, region_name=REGION)
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation.method])
     places = {"NextToken", "nextToken", "NextMarker", "Marker", "NextPageToken", "NextContinuationToken"}
     holds_place = places & set(model.output_shape.members)
@@ -85,8 +83,8 @@ def test_what_changes_something_cannot_be_declared(method: str) -> None:
         Operation("s3", method, "s3:Whatever")
 
 
-async def test_what_was_not_announced_does_not_leave(moto: MotoServer) -> None:
-    account = Account(AwsParams(endpoint_url=moto.url, region=REGION))
+async def test_what_was_not_announced_does_not_leave(moto: MotoServer, models: Models) -> None:
+    account = Account(AwsParams(endpoint_url=moto.url, region=REGION), models)
     with pytest.raises(PermissionError, match="DeleteBucket is not among the operations"):
         await account.run(lambda: account.client("s3").delete_bucket(Bucket="videos"), 5)
     assert moto.asked == []

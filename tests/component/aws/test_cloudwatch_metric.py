@@ -139,8 +139,8 @@ async def test_an_answer_in_pages(moto: MotoServer, through: Through) -> None:
 class Checks:
     """Many checks of the daemon, each with the resources and the run they share."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.resources = url, Resources()
+    def __init__(self, url: str, resources: Resources) -> None:
+        self.url, self.resources = url, resources
         self.probe = PROBES["cloudwatch_metric"]
 
     async def look(self, number: int, now: datetime = NOW, **params: Any) -> Observation:
@@ -150,10 +150,8 @@ class Checks:
 
 
 @pytest.fixture
-async def checks(moto: MotoServer) -> Any:
-    made = Checks(moto.url)
-    yield made
-    await made.resources.close()
+def checks(moto: MotoServer, aws_resources: Resources) -> Checks:
+    return Checks(moto.url, aws_resources)
 
 
 def echo(moto: MotoServer) -> list[int]:
