@@ -1,138 +1,125 @@
 """Every probe by the name it has in YAML. To add one: a module, a line here, a test module, a page in docs/probes/."""
 
-from collections.abc import Mapping
+from __future__ import annotations
 
-from healthd.probes.aws import AWS_PROBES
+import importlib
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
 from healthd.probes.base import Probe
-from healthd.probes.command import CommandProbe
-from healthd.probes.datadog import DatadogMonitorsProbe, DatadogProbe
-from healthd.probes.dns import DnsProbe
-from healthd.probes.docker import DockerComposeProbe, DockerContainersProbe, DockerDiskProbe, DockerLogsProbe
-from healthd.probes.files import FilesProbe
-from healthd.probes.host import ClockProbe, CpuProbe, DiskProbe, LoadProbe, MemoryProbe, ProcessProbe, UptimeProbe
-from healthd.probes.http import HttpProbe
-from healthd.probes.http_journey import HttpJourneyProbe
-from healthd.probes.kubernetes import (
-    KubernetesCertificatesProbe,
-    KubernetesCronJobsProbe,
-    KubernetesDeploymentsProbe,
-    KubernetesEventsProbe,
-    KubernetesHpaProbe,
-    KubernetesJobsProbe,
-    KubernetesLogsProbe,
-    KubernetesNodesProbe,
-    KubernetesPodsProbe,
-    KubernetesPvcsProbe,
-    KubernetesResourceProbe,
-    KubernetesUsageProbe,
-)
-from healthd.probes.logs import LogsProbe
-from healthd.probes.postgres import (
-    PostgresActivityProbe,
-    PostgresArchiverProbe,
-    PostgresConnectionsProbe,
-    PostgresLocksProbe,
-    PostgresProbe,
-    PostgresQueryProbe,
-    PostgresReplicationProbe,
-    PostgresRolesProbe,
-    PostgresSettingsProbe,
-    PostgresSizeProbe,
-    PostgresStatementsProbe,
-    PostgresTablesProbe,
-)
-from healthd.probes.prometheus import (
-    PrometheusAlertsProbe,
-    PrometheusCompareProbe,
-    PrometheusForecastProbe,
-    PrometheusProbe,
-    PrometheusTargetsProbe,
-)
-from healthd.probes.redis import (
-    RedisBigKeysProbe,
-    RedisInfoProbe,
-    RedisKeysProbe,
-    RedisLatencyProbe,
-    RedisLengthProbe,
-    RedisMemoryProbe,
-    RedisPersistenceProbe,
-    RedisProbe,
-    RedisReplicationProbe,
-    RedisSlowlogProbe,
-    RedisStatsProbe,
-)
-from healthd.probes.restore import RestoreDrillProbe
-from healthd.probes.security_headers import HttpHeadersProbe
-from healthd.probes.sentry import SentryProbe
-from healthd.probes.tcp import TcpProbe
-from healthd.probes.tls import TlsProbe
-from healthd.probes.websocket import WebSocketProbe
 
-PROBES: Mapping[str, Probe] = {
-    "disk": DiskProbe(),
-    "memory": MemoryProbe(),
-    "cpu": CpuProbe(),
-    "load": LoadProbe(),
-    "clock": ClockProbe(),
-    "process": ProcessProbe(),
-    "uptime": UptimeProbe(),
-    "files": FilesProbe(),
-    "logs": LogsProbe(),
-    "command": CommandProbe(),
-    "http": HttpProbe(),
-    "http_journey": HttpJourneyProbe(),
-    "websocket": WebSocketProbe(),
-    "http_headers": HttpHeadersProbe(),
-    "dns": DnsProbe(),
-    "tls": TlsProbe(),
-    "tcp": TcpProbe(),
-    "prometheus": PrometheusProbe(),
-    "prometheus_alerts": PrometheusAlertsProbe(),
-    "prometheus_forecast": PrometheusForecastProbe(),
-    "prometheus_compare": PrometheusCompareProbe(),
-    "prometheus_targets": PrometheusTargetsProbe(),
-    "datadog": DatadogProbe(),
-    "datadog_monitors": DatadogMonitorsProbe(),
-    "sentry": SentryProbe(),
-    "postgres": PostgresProbe(),
-    "postgres_query": PostgresQueryProbe(),
-    "postgres_connections": PostgresConnectionsProbe(),
-    "postgres_activity": PostgresActivityProbe(),
-    "postgres_locks": PostgresLocksProbe(),
-    "postgres_statements": PostgresStatementsProbe(),
-    "postgres_tables": PostgresTablesProbe(),
-    "postgres_size": PostgresSizeProbe(),
-    "postgres_replication": PostgresReplicationProbe(),
-    "postgres_archiver": PostgresArchiverProbe(),
-    "postgres_roles": PostgresRolesProbe(),
-    "postgres_settings": PostgresSettingsProbe(),
-    "redis": RedisProbe(),
-    "redis_length": RedisLengthProbe(),
-    "redis_info": RedisInfoProbe(),
-    "redis_memory": RedisMemoryProbe(),
-    "redis_persistence": RedisPersistenceProbe(),
-    "redis_replication": RedisReplicationProbe(),
-    "redis_stats": RedisStatsProbe(),
-    "redis_slowlog": RedisSlowlogProbe(),
-    "redis_latency": RedisLatencyProbe(),
-    "redis_keys": RedisKeysProbe(),
-    "redis_big_keys": RedisBigKeysProbe(),
-    "kubernetes_nodes": KubernetesNodesProbe(),
-    "kubernetes_pods": KubernetesPodsProbe(),
-    "kubernetes_deployments": KubernetesDeploymentsProbe(),
-    "kubernetes_cronjobs": KubernetesCronJobsProbe(),
-    "kubernetes_jobs": KubernetesJobsProbe(),
-    "kubernetes_logs": KubernetesLogsProbe(),
-    "kubernetes_usage": KubernetesUsageProbe(),
-    "kubernetes_hpa": KubernetesHpaProbe(),
-    "kubernetes_pvcs": KubernetesPvcsProbe(),
-    "kubernetes_events": KubernetesEventsProbe(),
-    "kubernetes_certificates": KubernetesCertificatesProbe(),
-    "kubernetes_resource": KubernetesResourceProbe(),
-    "docker_compose": DockerComposeProbe(),
-    "docker_containers": DockerContainersProbe(),
-    "docker_logs": DockerLogsProbe(),
-    "docker_disk": DockerDiskProbe(),
-    "restore_drill": RestoreDrillProbe(),
-    **AWS_PROBES,
-}
+__all__ = ["PROBES"]
+
+
+class _Table(Mapping[str, Probe]):
+    """Probes by name, each imported when it is first asked for: a daemon starts with those its catalogue uses."""
+
+    def __init__(self, where: Mapping[str, str]) -> None:
+        self._where = MappingProxyType(where)
+        self._made: dict[str, Probe] = {}
+
+    def __getitem__(self, name: str) -> Probe:
+        if name not in self._made:
+            module, _, kind = self._where[name].partition(":")
+            made: Probe = getattr(importlib.import_module(f"healthd.probes.{module}"), kind)()
+            self._made[name] = made
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._where
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._where)
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+
+PROBES: Mapping[str, Probe] = _Table(
+    {
+        "disk": "host:DiskProbe",
+        "memory": "host:MemoryProbe",
+        "cpu": "host:CpuProbe",
+        "load": "host:LoadProbe",
+        "clock": "host:ClockProbe",
+        "process": "host:ProcessProbe",
+        "uptime": "host:UptimeProbe",
+        "files": "files:FilesProbe",
+        "logs": "logs:LogsProbe",
+        "command": "command:CommandProbe",
+        "http": "http:HttpProbe",
+        "http_journey": "http_journey:HttpJourneyProbe",
+        "websocket": "websocket:WebSocketProbe",
+        "http_headers": "security_headers:HttpHeadersProbe",
+        "dns": "dns:DnsProbe",
+        "tls": "tls:TlsProbe",
+        "tcp": "tcp:TcpProbe",
+        "prometheus": "prometheus:PrometheusProbe",
+        "prometheus_alerts": "prometheus:PrometheusAlertsProbe",
+        "prometheus_forecast": "prometheus:PrometheusForecastProbe",
+        "prometheus_compare": "prometheus:PrometheusCompareProbe",
+        "prometheus_targets": "prometheus:PrometheusTargetsProbe",
+        "datadog": "datadog:DatadogProbe",
+        "datadog_monitors": "datadog:DatadogMonitorsProbe",
+        "sentry": "sentry:SentryProbe",
+        "postgres": "postgres:PostgresProbe",
+        "postgres_query": "postgres:PostgresQueryProbe",
+        "postgres_connections": "postgres:PostgresConnectionsProbe",
+        "postgres_activity": "postgres:PostgresActivityProbe",
+        "postgres_locks": "postgres:PostgresLocksProbe",
+        "postgres_statements": "postgres:PostgresStatementsProbe",
+        "postgres_tables": "postgres:PostgresTablesProbe",
+        "postgres_size": "postgres:PostgresSizeProbe",
+        "postgres_replication": "postgres:PostgresReplicationProbe",
+        "postgres_archiver": "postgres:PostgresArchiverProbe",
+        "postgres_roles": "postgres:PostgresRolesProbe",
+        "postgres_settings": "postgres:PostgresSettingsProbe",
+        "redis": "redis:RedisProbe",
+        "redis_length": "redis:RedisLengthProbe",
+        "redis_info": "redis:RedisInfoProbe",
+        "redis_memory": "redis:RedisMemoryProbe",
+        "redis_persistence": "redis:RedisPersistenceProbe",
+        "redis_replication": "redis:RedisReplicationProbe",
+        "redis_stats": "redis:RedisStatsProbe",
+        "redis_slowlog": "redis:RedisSlowlogProbe",
+        "redis_latency": "redis:RedisLatencyProbe",
+        "redis_keys": "redis:RedisKeysProbe",
+        "redis_big_keys": "redis:RedisBigKeysProbe",
+        "kubernetes_nodes": "kubernetes:KubernetesNodesProbe",
+        "kubernetes_pods": "kubernetes:KubernetesPodsProbe",
+        "kubernetes_deployments": "kubernetes:KubernetesDeploymentsProbe",
+        "kubernetes_cronjobs": "kubernetes:KubernetesCronJobsProbe",
+        "kubernetes_jobs": "kubernetes:KubernetesJobsProbe",
+        "kubernetes_logs": "kubernetes:KubernetesLogsProbe",
+        "kubernetes_usage": "kubernetes:KubernetesUsageProbe",
+        "kubernetes_hpa": "kubernetes:KubernetesHpaProbe",
+        "kubernetes_pvcs": "kubernetes:KubernetesPvcsProbe",
+        "kubernetes_events": "kubernetes:KubernetesEventsProbe",
+        "kubernetes_certificates": "kubernetes:KubernetesCertificatesProbe",
+        "kubernetes_resource": "kubernetes:KubernetesResourceProbe",
+        "docker_compose": "docker:DockerComposeProbe",
+        "docker_containers": "docker:DockerContainersProbe",
+        "docker_logs": "docker:DockerLogsProbe",
+        "docker_disk": "docker:DockerDiskProbe",
+        "restore_drill": "restore:RestoreDrillProbe",
+        "s3_backup": "aws:S3BackupProbe",
+        "s3_bucket": "aws:S3BucketProbe",
+        "rds_instance": "aws:RdsInstanceProbe",
+        "rds_snapshots": "aws:RdsSnapshotsProbe",
+        "rds_logs": "aws:RdsLogsProbe",
+        "elasticache": "aws:ElastiCacheProbe",
+        "cloudwatch_metric": "aws:CloudWatchMetricProbe",
+        "cloudwatch_alarms": "aws:CloudWatchAlarmsProbe",
+        "cloudwatch_logs": "aws:CloudWatchLogsProbe",
+        "cloudwatch_log_groups": "aws:CloudWatchLogGroupsProbe",
+        "elb": "aws:ElbProbe",
+        "cloudfront": "aws:CloudFrontProbe",
+        "acm": "aws:AcmProbe",
+        "waf": "aws:WafProbe",
+        "aws_cost": "aws:AwsCostProbe",
+        "iam": "aws:IamProbe",
+        "ec2_security_groups": "aws:SecurityGroupsProbe",
+        "ec2_unattached": "aws:UnattachedProbe",
+        "secrets_manager": "aws:SecretsManagerProbe",
+    }
+)
