@@ -112,7 +112,7 @@ def _case(type_: str, common: Schema, model: Schema) -> Schema:
 
 
 def _usable(part: Any) -> Any:
-    """Say what people may write: durations as words, variables wherever a number or boolean stands."""
+    """Say what people may write: durations as words, variables wherever a text could not be one."""
     if isinstance(part, list):
         return [_usable(item) for item in part]
     if not isinstance(part, dict):
@@ -121,7 +121,8 @@ def _usable(part: Any) -> Any:
     if kind == "string" and part.get("format") == "duration":
         return {**{k: v for k, v in part.items() if k not in ("type", "format")}, **DURATION_SCHEMA}
     plain = {k: _usable(v) for k, v in part.items() if k != "writeOnly"}
-    if isinstance(kind, str) and kind in _SCALARS:
+    narrow = kind == "string" and part.keys() & {"pattern", "enum", "const", "format", "minLength", "maxLength"}
+    if narrow or (isinstance(kind, str) and kind in _SCALARS):
         about = {k: plain.pop(k) for k in ("title", "description", "default", "examples") if k in plain}
         return {**about, "anyOf": [plain, _FROM_ENVIRONMENT]}
     return plain
