@@ -20,7 +20,7 @@ class Fault:
 
     name: str
     breaks: str
-    noticed_by: tuple[str, ...]  # none: no check for it yet
+    noticed_by: tuple[str, ...]
     after: str
     act: Act
     mend: Act
@@ -109,11 +109,11 @@ _FAULTS = (
         _behave(broadcast_delay=0.6), _behave(broadcast_delay=0.0),
     ),
     Fault(
-        "backup-missing", "deletes today's backups from S3", (), "",
+        "backup-missing", "deletes today's backups from S3", ("todays-backup",), "60 s",
         lambda p: p.storage.delete_backups(_today()), lambda p: p.storage.put_backups(_today()),
     ),
     Fault(
-        "backup-too-small", "cuts today's backups to 1% of their size", (), "",
+        "backup-too-small", "cuts today's backups to 1% of their size", ("backup-size",), "60 s",
         lambda p: p.storage.put_backups(_today(), share=0.01), lambda p: p.storage.put_backups(_today()),
     ),
     Fault(

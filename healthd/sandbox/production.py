@@ -16,6 +16,12 @@ from healthd.sandbox.monitoring.standin import StandIn
 from healthd.sandbox.storage import CREDENTIALS, Storage
 from healthd.sandbox.traffic import Traffic
 
+# switches of the catalogue for what is not there
+_NOT_EMULATED = (
+    *("SYNCWATCH_KUBERNETES", "SYNCWATCH_COMPOSE", "SYNCWATCH_AWS", "SYNCWATCH_REDIS_DURABLE", "SYNCWATCH_STATEMENTS"),
+    *("SYNCWATCH_TRANSCODING", "SYNCWATCH_FORECAST", "SYNCWATCH_AUDIT", "SYNCWATCH_RESTORE_DRILL"),
+)
+
 
 class Production:
     """Data lives in `folder`, logs in `logs`. `stop` may be called after a `start` that failed half-way."""
@@ -59,11 +65,15 @@ class Production:
             "SYNCWATCH_PROMETHEUS_URL": self.monitoring.url,
             "SYNCWATCH_DATABASE_URL": self.database.monitor_url,
             "SYNCWATCH_REDIS_URL": self.cache.url,
-            "SYNCWATCH_S3_URL": self.storage.url,
+            "AWS_ENDPOINT_URL": self.storage.url,
+            "SYNCWATCH_LOGIN_EMAIL": "user1@example.com",
             "SYNCWATCH_EVERY": "5s",
             "SYNCWATCH_RATE_WINDOW": "15s",
             "SYNCWATCH_QUEUE_HOLD": "15s",
             "SYNCWATCH_LATENCY_HOLD": "5s",
+            "SYNCWATCH_LOGIN_HOLD": "15s",
+            "SYNCWATCH_BACKUPS_AGAIN": "* * * * *",
+            **dict.fromkeys(_NOT_EMULATED, "false"),
             **CREDENTIALS,
         }
 

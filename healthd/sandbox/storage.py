@@ -41,7 +41,7 @@ class Storage:
         await self._child.listening(self.port)
         for bucket in (BACKUPS, VIDEOS):
             await self._request("PUT", bucket)
-        for age in range(_DAYS):
+        for age in reversed(range(_DAYS)):  # as they came: the newest is the last that was written
             await self.put_backups(now - timedelta(days=age))
 
     async def stop(self) -> None:

@@ -10,7 +10,6 @@ import pytest
 from healthd.sandbox.faults import FAULTS
 from tests.servers.sandbox import Sandbox, until
 
-NOTICED = [name for name, fault in FAULTS.items() if fault.noticed_by]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def bad(sandbox: Sandbox, *names: str) -> list[str]:
     return [name for name, level in levels(sandbox, *names).items() if level != "ok"]
 
 
-@pytest.mark.parametrize("name", NOTICED)
+@pytest.mark.parametrize("name", FAULTS)
 def test_is_noticed_and_mended(sandbox: Sandbox, name: str) -> None:
     checks = FAULTS[name].noticed_by
     assert sandbox.call("break", name).returncode == 0
