@@ -168,11 +168,14 @@ async def engine_of(params: EngineParams, resources: Resources) -> Engine:
 
 
 def _socket_session(path: str) -> ClientSession:
-    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, UnixConnector
+    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, HttpVersion10, UnixConnector
 
     return ClientSession(
         connector=UnixConnector(path, limit=_AT_ONCE),
+        # without chunks: an engine sends every line of a log as one, which would cost twice as much as the line
+        version=HttpVersion10,
         cookie_jar=DummyCookieJar(),
         timeout=ClientTimeout(total=None, sock_connect=None),  # each look has one limit for everything
         auto_decompress=False,
+        read_bufsize=2**18,
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 
-__all__ = ["FrameError", "Lines", "Stream"]
+__all__ = ["FrameError", "Lines"]
 
-Stream = str  # "stdout" or "stderr"
-_STREAMS = {1: "stdout", 2: "stderr"}
-_HEADER = 8
-_LINE_MAX = 1 << 18  # bytes; a longer line is looked at in pieces
+_HEADER = Struct(">BBHL")  # stream, zeros, size
+_ENGINE = 3  # what the engine itself says, about an error while reading
+_LINE_MAX = 1 << 18  # bytes; a longer line counts as several
 
 
 class FrameError(ValueError):
@@ -19,55 +19,49 @@ class FrameError(ValueError):
 
 @dataclass(slots=True)
 class Lines:
-    """Fed with pieces of any size; gives whole lines, without their ends. `framed`: False for a terminal's log."""
+    """Fed with pieces of any size; gives blocks of whole lines of one stream. `framed`: False for a terminal's log."""
 
     framed: bool
-    _bytes: bytearray = field(default_factory=bytearray)
-    _begun: dict[Stream, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
-    _stream: Stream = "stdout"
-    _left: int = 0  # bytes of the frame being read
+    _bytes: bytes = b""
+    _stream: int = 1
+    _left: int = 0  # bytes of the frame being read that have not come yet
+    _begun: dict[int, bytes] = field(default_factory=dict)  # lines without their end, by stream
 
-    def feed(self, piece: bytes) -> Iterator[tuple[Stream, bytes]]:
+    def feed(self, piece: bytes) -> Iterator[bytes]:
         """The lines that end in `piece`. Raises FrameError."""
-        if not self.framed:
-            yield from self._add("stdout", piece)
-            return
-        self._bytes += piece
-        position = 0
-        while position < len(self._bytes):
-            if not self._left:
-                if len(self._bytes) - position < _HEADER:
-                    break
-                self._begin(bytes(self._bytes[position : position + _HEADER]))
-                position += _HEADER
-            content = bytes(self._bytes[position : position + self._left])
-            position += len(content)
-            self._left -= len(content)
-            yield from self._add(self._stream, content)
-        del self._bytes[:position]
+        parts = self._parts(piece) if self.framed else {1: [piece]}
+        for stream, contents in parts.items():
+            content = self._begun.pop(stream, b"") + b"".join(contents)
+            end = content.rfind(b"\n") + 1
+            if not end and len(content) > _LINE_MAX:
+                end = len(content)
+            if end < len(content):
+                self._begun[stream] = content[end:]
+            if end:
+                yield content[:end]
 
-    def end(self) -> Iterator[tuple[Stream, bytes]]:
+    def end(self) -> Iterator[bytes]:
         """Lines that were begun and never ended."""
-        for stream, begun in self._begun.items():
-            if begun:
-                yield stream, bytes(begun)
-                begun.clear()
+        yield from self._begun.values()
+        self._begun.clear()
 
-    def _begin(self, header: bytes) -> None:
-        kind, self._left = header[0], int.from_bytes(header[4:], "big")
-        if kind == 3:  # the engine itself, about an error while reading
-            kind = 2
-        if kind not in _STREAMS or header[1:4] != b"\0\0\0":
-            raise FrameError("not a log stream")
-        self._stream = _STREAMS[kind]
-
-    def _add(self, stream: Stream, content: bytes) -> Iterator[tuple[Stream, bytes]]:
-        begun = self._begun[stream]
-        *ended, rest = content.split(b"\n")
-        for line in ended:
-            yield stream, (bytes(begun) + line if begun else line).removesuffix(b"\r")
-            begun.clear()
-        begun += rest
-        if len(begun) > _LINE_MAX:
-            yield stream, bytes(begun)
-            begun.clear()
+    def _parts(self, piece: bytes) -> dict[int, list[bytes]]:
+        """What the frames in `piece` hold, by stream. This loop is what reading a log costs."""
+        data, parts = self._bytes + piece, dict[int, list[bytes]]()
+        position = min(self._left, len(data))
+        if position:
+            parts[self._stream] = [data[:position]]
+            self._left -= position
+        unpack, size, head = _HEADER.unpack_from, len(data), _HEADER.size
+        while size - position >= head and not self._left:
+            stream, zero, zeros, length = unpack(data, position)
+            if zero or zeros or not 1 <= stream <= _ENGINE:
+                raise FrameError("not a log stream")
+            position += head
+            end = position + length
+            if end > size:
+                self._stream, self._left, end = stream, end - size, size
+            parts.setdefault(stream, []).append(data[position:end])
+            position = end
+        self._bytes = data[position:]
+        return parts

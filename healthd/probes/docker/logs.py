@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from healthd.probes.docker.errors import RefusedError
 from healthd.probes.docker.facts import Container
 from healthd.probes.docker.frames import FrameError, Lines
 from healthd.probes.docker.params import SelectedParams
+from healthd.probes.logs.scan import Matcher, compiled, scan
 from healthd.probes.patterns import regular_expression
 
 __all__ = ["DockerLogsProbe"]
@@ -134,8 +134,8 @@ class _Scan:
     """Counts the lines of one log as they come."""
 
     def __init__(self, params: LogsParams, counted: _Counted, lines: Lines) -> None:
-        self._match = re.compile(params.pattern).search
-        self._exclude = re.compile(params.exclude).search if params.exclude else None
+        self._matchers = [Matcher(compiled(params.pattern), self._hit)]
+        self._exclude = compiled(params.exclude).search if params.exclude else None
         self._most = params.max_bytes
         self._counted, self._lines = counted, lines
 
@@ -144,23 +144,22 @@ class _Scan:
         counted = self._counted
         room = self._most - counted.size
         counted.size += min(len(piece), room)
-        for _, line in self._lines.feed(piece[:room]):
-            self._look(line)
+        for block in self._lines.feed(piece[:room]):
+            counted.lines += scan(block, self._matchers)
         counted.cut = len(piece) > room
         return not counted.cut
 
     def finish(self) -> _Counted:
-        """The result, with a last line that has no end."""
-        for _, line in self._lines.end():
-            self._look(line)
+        """The result, with last lines that have no end."""
+        for block in self._lines.end():
+            self._counted.lines += scan(block, self._matchers)
         return self._counted
 
-    def _look(self, content: bytes) -> None:
-        self._counted.lines += 1
-        line = content.decode(errors="replace")
-        if self._match(line) and not (self._exclude is not None and self._exclude(line)):
+    def _hit(self, block: bytes, start: int, end: int, _: object) -> None:
+        if self._exclude is None or not self._exclude(block, start, end):
             self._counted.matches += 1
-            self._counted.samples.append(line[: _SAMPLE_LINE * 4])
+            sample = block[start : min(end, start + _SAMPLE_LINE * 4)]
+            self._counted.samples.append(sample.decode(errors="replace"))
 
 
 def _observation(counted: Sequence[_Counted], params: LogsParams, context: ProbeContext) -> Observation:

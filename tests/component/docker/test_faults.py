@@ -131,6 +131,23 @@ async def test_an_engine_replaced_by_another_version(scripted: Scripted) -> None
         assert values(await look(url=scripted.url))["count"] == 0
 
 
+async def test_an_engine_that_goes_and_comes_back() -> None:
+    engine = DockerEngine()
+    try:
+        engine.start()
+        async with looking(PROBES["docker_disk"]) as look:
+            assert values(await look(url=engine.url))["images"] == 0
+            engine.stop()
+            look.shared.clear()
+            with pytest.raises(ProbeError, match="is Docker installed and running"):
+                await look(url=engine.url)
+            engine.start()
+            look.shared.clear()
+            assert values(await look(url=engine.url))["images"] == 0
+    finally:
+        engine.remove()
+
+
 async def test_a_proxy_that_forbids(scripted: Scripted, look: Look) -> None:
     scripted.answers["/v1.41/containers/json"] = (403, {}, "<html>Forbidden</html>")
     with pytest.raises(ProbeError, match=r"forbidden: needs GET /containers/json on unix://") as caught:
