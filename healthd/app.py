@@ -15,7 +15,7 @@ from healthd import __version__, pauses
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
 from healthd.loading import builtin, load_catalogue, secrets_of
-from healthd.look import Looker
+from healthd.look import Looker, slots_of
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue
 from healthd.model.incidents import Incident
@@ -24,7 +24,7 @@ from healthd.model.redact import Redactor
 from healthd.notify import Outbox
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
-from healthd.schedule import Limits, Scheduler, upcoming
+from healthd.schedule import Scheduler, upcoming
 from healthd.settings import Settings
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
@@ -36,8 +36,6 @@ OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at st
 PRUNE_EVERY = 3600.0
 AGE_EVERY = 20.0
 SETTLE_EVERY = 86400.0
-# technologies whose looks cost a thread or a process each
-CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8, "restore_drill": 1}
 
 log = structlog.get_logger("healthd")
 
@@ -72,7 +70,7 @@ class App:
         self._corridor = Corridor(
             Gear(
                 looker=Looker(PROBES, self._resources, _limits(settings)),
-                slots=Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency}),
+                slots=slots_of(settings),
                 metrics=self.metrics,
                 recorder=self._recorder,
                 teller=self._teller,

@@ -12,12 +12,21 @@ from zoneinfo import ZoneInfo
 from healthd.evaluate import judge
 from healthd.model.outcomes import Level, Measurement, Observation, Outcome, Verdict
 from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
-from healthd.schedule import Attempt, Due, attempt
+from healthd.schedule import Attempt, Due, Limits, attempt
+from healthd.settings import Settings
 
 # A probe keeps its own time-out; the runner's is a backstop for one that does not.
 BACKSTOP = timedelta(milliseconds=300)
 
+# Technologies whose looks cost a thread or a process each.
+CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8, "restore_drill": 1}
+
 Shared = dict[Hashable, asyncio.Future[Any]]
+
+
+def slots_of(settings: Settings) -> Limits:
+    """How many looks at once, by type of probe."""
+    return Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from healthd.cli.common import (
 )
 from healthd.cli.values import measurement
 from healthd.evaluate import FOR_EVER, held
-from healthd.look import Looker, judged
+from healthd.look import Looker, Shared, judged, slots_of
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.outcomes import Level, Outcome, worst
 from healthd.model.redact import Redactor
@@ -123,16 +123,20 @@ async def _run_all(
     from healthd.schedule import Due
 
     resources = Resources()
-    limits = ProbeLimits(allowed_commands=settings.allowed_commands, scratch_dir=settings.scratch_dir)
+    limits = ProbeLimits(
+        allowed_commands=settings.allowed_commands,
+        allowed_load_hosts=settings.allowed_load_hosts,
+        scratch_dir=settings.scratch_dir,
+    )
     looker = Looker(PROBES, resources, limits)
     now = datetime.now(UTC)
-    at_once = asyncio.Semaphore(20)
+    slots, shared = slots_of(settings), Shared()
 
     async def one(chosen: Check) -> Outcome:
         due = Due(chosen, now, "manual")
-        async with at_once:
+        async with slots.slot(chosen.probe.type):
             zone = catalogue.systems[chosen.system].zone
-            return judged(due, await looker.look(due, datetime.now(UTC), zone, {}), redact)
+            return judged(due, await looker.look(due, datetime.now(UTC), zone, shared), redact)
 
     console = Console(stderr=True)
     try:
