@@ -79,7 +79,7 @@ TABLE = [
     ("disk-free", "value", "9.9%", CRITICAL),
 ]
 
-BACKUPS = [
+RULES = [
     # every hour; no backup at all is worse than a late one
     ("backup-age", {"newest_age": "59m"}, OK),
     ("backup-age", {"newest_age": "60m"}, OK),
@@ -112,6 +112,15 @@ BACKUPS = [
     ("database-encryption", {"unencrypted": "1"}, WARNING),
     ("ssh-closed", {"open_rules": "0"}, OK),
     ("ssh-closed", {"open_rules": "1"}, CRITICAL),
+    # every variable set, some with a documented value
+    ("environment-variables", {"missing_variables": "0"}, OK),
+    ("environment-variables", {"missing_variables": "1"}, CRITICAL),
+    ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "1"}, OK),
+    ("environment-values", {"database_ssl": "0", "nextauth_url": "1", "log_level": "1"}, CRITICAL),
+    ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "0"}, WARNING),
+    # healthy, no incident told to customers
+    ("site", {"up": "1"}, OK),
+    ("site", {"up": "0"}, CRITICAL),
     ("status-page", {"up": "1", "indicator": "none"}, OK),
     ("status-page", {"up": "1", "indicator": "major"}, WARNING),
 ]
@@ -123,7 +132,7 @@ def test_documented_limits(syncup: Catalogue, check: str, measure: str, value: s
     assert status(syncup.checks[f"syncup/{check}"], {measure: value}) is expected
 
 
-@pytest.mark.parametrize(("check", "values", "expected"), BACKUPS)
+@pytest.mark.parametrize(("check", "values", "expected"), RULES)
 def test_documented_schedules_and_rules(syncup: Catalogue, check: str, values: dict[str, str], expected: Level) -> None:
     assert status(syncup.checks[f"syncup/{check}"], values, AT_ONCE) is expected
 
@@ -160,6 +169,37 @@ def test_what_is_not_measured(syncup: Catalogue, check: str, measure: str, expec
 def test_alerts_have_their_severity_and_playbook(syncup: Catalogue, check: str, severity: str, playbook: str) -> None:
     found = syncup.checks[f"syncup/{check}"]
     assert (found.severity, found.playbook) == (severity, playbook)
+
+
+# Backups every hour and a full one a day, recovery tested monthly, secrets rotated quarterly.
+# Maintenance is on Sundays from 2 to 4 AM UTC.
+@pytest.mark.parametrize(
+    ("cadence", "crons"),
+    [
+        ("hourly", ("15 * * * *",)),
+        ("daily", ("0 9 * * *",)),
+        ("monthly", ("0 9 1 * *",)),
+        ("quarterly", ("0 9 1 1,4,7,10 *",)),
+        ("maintenance", ("0 2 * * 0",)),
+        ("after-maintenance", ("0 4 * * 0",)),
+    ],
+)
+def test_documented_times(syncup: Catalogue, cadence: str, crons: tuple[str, ...]) -> None:
+    assert syncup.systems["syncup"].cadences[cadence].rule.crons == crons
+
+
+@pytest.mark.parametrize(
+    ("check", "cadence"),
+    [
+        ("backup-age", "hourly"),
+        ("full-backup-age", "daily"),
+        ("restore-drill", "monthly"),
+        ("tables-vacuumed", "after-maintenance"),
+        ("error-rate", "continuous"),
+    ],
+)
+def test_checks_run_when_documented(syncup: Catalogue, check: str, cadence: str) -> None:
+    assert cadence in syncup.checks[f"syncup/{check}"].cadences
 
 
 def test_escalation_is_at_once_then_30_minutes_one_hour_two_hours(syncup: Catalogue) -> None:
