@@ -41,7 +41,11 @@ log = structlog.get_logger("healthd")
 
 
 def _limits(settings: Settings) -> ProbeLimits:
-    return ProbeLimits(allowed_commands=settings.allowed_commands, scratch_dir=settings.scratch_dir)
+    return ProbeLimits(
+        allowed_commands=settings.allowed_commands,
+        allowed_load_hosts=settings.allowed_load_hosts,
+        scratch_dir=settings.scratch_dir,
+    )
 
 
 def utc_now() -> datetime:

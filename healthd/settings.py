@@ -30,7 +30,13 @@ def _split(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+def _split_at_commas(value: Any) -> Any:
+    """Not at colons: a host may have its port."""
+    return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+HostWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
 class Settings(BaseSettings):
@@ -65,6 +71,9 @@ class Settings(BaseSettings):
     notify_max_age: Duration = Field(timedelta(hours=24), description="after this a message not accepted is given up")
 
     allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
+    allowed_load_hosts: HostWords = Field(
+        (), description="hosts, or host:port, that load_benchmark may put load on; separated by commas; empty: none"
+    )
     scratch_dir: Path | None = Field(None, description="folder that restore drills may work in; without it: none")
     probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
     concurrency: Mapping[str, int] = Field(default_factory=dict, description='JSON, per probe type: {"aws": 4}')

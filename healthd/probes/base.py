@@ -79,6 +79,7 @@ class ProbeLimits:
     max_evidence_chars: int = 2_000
     allowed_commands: tuple[str, ...] = ()  # absolute paths or names; empty: the command probe is off
     max_command_output_bytes: int = 1_000_000
+    allowed_load_hosts: tuple[str, ...] = ()  # host or host:port; empty: the load_benchmark probe is off
     scratch_dir: Path | None = None  # where restore drills may work; None: they are off
 
 
