@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +29,7 @@ _GLOBAL = frozenset({"ce", "cloudfront", "iam", "s3", "sts"})  # they answer whe
 _SOMEWHERE = "us-east-1"
 _CALLS_AT_ONCE = 8
 _CONNECT_TIMEOUT, _READ_TIMEOUT, _ATTEMPTS = 3, 10, 3
-_RENEWED_AT_MOST_EVERY = 30.0  # seconds
+_RENEWED_AT_MOST_EVERY = timedelta(seconds=30)
 
 
 class StoppedError(Exception):
@@ -61,9 +62,8 @@ class Account:
     Whatever its clients are used for, only the operation a thread has announced leaves this process.
     """
 
-    def __init__(self, params: AwsParams, models: Models) -> None:
-        self.params, self._models = params, models
-        self.made = time.monotonic()
+    def __init__(self, params: AwsParams, models: Models, made: datetime | None = None) -> None:
+        self.params, self._models, self.made = params, models, made
         self._slots = asyncio.Semaphore(_CALLS_AT_ONCE)
         self._threads = BlockingCalls()
         self._questions = 0
@@ -73,10 +73,17 @@ class Account:
         self._mine = threading.local()
 
     async def run(self, work: Callable[[], T], seconds: float) -> T:
-        """The result of a blocking function. Raises TimeoutError; what the thread still does ends at its next call."""
+        """The result of a blocking function. Raises TimeoutError, and ProbeError (busy) when no thread became free.
+
+        What a thread still does that nobody waits for ends at its next call.
+        """
         began = time.monotonic()
-        async with asyncio.timeout(seconds):
-            await self._slots.acquire()
+        try:
+            async with asyncio.timeout(seconds - min(0.05, seconds * 0.05)):  # in time to say what was waited for
+                await self._slots.acquire()
+        except TimeoutError:
+            words = f"all {_CALLS_AT_ONCE} calls to AWS that healthd makes at a time wait for answers"
+            raise ProbeError(words, "busy") from None
         loop = asyncio.get_running_loop()
 
         def in_thread(stop: Stop) -> T:
@@ -215,7 +222,7 @@ async def account_of(params: AwsParams, context: ProbeContext) -> Account:
         return Models()
 
     async def make() -> Account:
-        return Account(params, await context.resources.get(Models, read))
+        return Account(params, await context.resources.get(Models, read), context.now)
 
     async def close(account: Account) -> None:
         await asyncio.to_thread(account.close)
@@ -226,5 +233,6 @@ async def account_of(params: AwsParams, context: ProbeContext) -> Account:
 async def forget(account: Account, context: ProbeContext) -> None:
     """Log in anew at the next look: credentials may have been replaced. Not more often than every 30 seconds."""
     key = ("aws", account.params.account)
-    if context.resources.peek(key) is account and time.monotonic() - account.made > _RENEWED_AT_MOST_EVERY:
+    due = account.made is None or abs(context.now - account.made) > _RENEWED_AT_MOST_EVERY
+    if due and context.resources.peek(key) is account:
         await context.resources.drop(key)

@@ -47,7 +47,7 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
     ),
     (r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint\w*", "config", "another region: {}"),
     (r"OptInRequired|SubscriptionRequired\w*|InvalidRegion", "config", "not available to this account: {}"),
-    (r"NoSuch\w+|\w*NotFound(\w*|Fault)?|\w+DoesNotExist|404", "missing", "{}"),
+    (r"NoSuch\w+|\w*NotFound(\w*|Fault)?|\w+DoesNotExist|\w*Nonexistent\w*|404", "missing", "{}"),
     (r"ServiceUnavailable\w*|Internal\w*|\w*Unavailable(Exception)?|5\d\d", "unavailable", "AWS cannot answer now: {}"),
     (
         r"Validation\w*|Invalid\w*|Malformed\w*|MissingParameter\w*|BadRequest\w*|UnsupportedOperation\w*",

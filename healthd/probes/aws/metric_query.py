@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = ["Answer", "Metric", "Query", "Series"]
+__all__ = ["Answer", "Metric", "Query", "Series", "read_answers"]
 
 # Words in quotes are left alone; the others are names of metrics, or of functions, which are written in capitals.
 _WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|[A-Za-z_]\w*")
@@ -88,33 +89,45 @@ class Answer:
     trouble: str = ""
 
 
+@dataclass(slots=True)
+class _Reading:
+    """What has been read of one query's answer. A page that goes on with a series has the same label."""
+
+    points: dict[tuple[str, int], dict[datetime, float]] = field(default_factory=dict)
+    messages: dict[str, None] = field(default_factory=dict)
+    trouble: str = ""
+
+    def take(self, result: Mapping[str, Any], number: int) -> None:
+        """`number` tells series of the same label in one page apart."""
+        found = self.points.setdefault((result.get("Label", ""), number), {})
+        found.update(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False))
+        self.messages |= dict.fromkeys(_remark(message) for message in result.get("Messages", ()))
+        status = result.get("StatusCode", "")
+        # PartialData means that another page follows
+        self.trouble = status if status not in ("Complete", "PartialData") else ""
+
+    def series(self, start: datetime, end: datetime) -> Iterator[Series]:
+        for (label, number), found in self.points.items():
+            called = f"{label} ({number + 1})" if number else label
+            yield Series(called, tuple(sorted((at, value) for at, value in found.items() if start <= at < end)))
+
+
 def read_answers(pages: Sequence[Mapping[str, Any]], names: Mapping[str, Query], now: datetime) -> dict[Query, Answer]:
     """The answer to each query, from all pages together; each keeps the points of its own window only."""
-    points: dict[tuple[str, str], dict[datetime, float]] = {}
-    messages: dict[str, dict[str, None]] = {}
-    troubles: dict[str, str] = {}
-    general = [_remark(m) for page in pages for m in page.get("Messages", ())]
+    read = {name: _Reading() for name in names}
+    general = [_remark(message) for page in pages for message in page.get("Messages", ())]
     for page in pages:
+        seen: Counter[tuple[str, str]] = Counter()
         for result in page.get("MetricDataResults", ()):
-            name = result["Id"]
-            found = points.setdefault((name, result.get("Label", "")), {})
-            found.update(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False))
-            messages.setdefault(name, {}).update(dict.fromkeys(_remark(m) for m in result.get("Messages", ())))
-            # PartialData means that another page follows
-            troubles[name] = (
-                status if (status := result.get("StatusCode", "")) not in ("Complete", "PartialData") else ""
-            )
-    answers: dict[Query, Answer] = {}
-    for name, query in names.items():
-        start, end = query.window(now)
-        series = tuple(
-            Series(label, tuple(sorted((at, value) for at, value in found.items() if start <= at < end)))
-            for (of, label), found in points.items()
-            if of == name
+            which = (result["Id"], result.get("Label", ""))
+            read[result["Id"]].take(result, seen[which])
+            seen[which] += 1
+    return {
+        query: Answer(
+            tuple(read[name].series(*query.window(now))), (*read[name].messages, *general), read[name].trouble
         )
-        remarks = (*messages.get(name, ()), *general)
-        answers[query] = Answer(series, remarks, troubles.get(name, ""))
-    return answers
+        for name, query in names.items()
+    }
 
 
 def _remark(message: Mapping[str, Any]) -> str:

@@ -120,6 +120,14 @@ async def test_a_search_gives_several_series(moto: MotoServer, through: Through)
     assert (found["value{i-1}"], found["value{i-2}"], found["series_count"]) == (10, 90, 2)
 
 
+async def test_series_of_the_same_label_are_not_mixed(moto: MotoServer, through: Through) -> None:
+    look = await through("cloudwatch_metric")
+    look.looker.now = NOW
+    answer(moto, lambda _: [series("q0", 10, label="cpu"), series("q0", 90, label="cpu")])
+    found = values(await look(expression="SEARCH('{AWS/EC2,InstanceId} CPUUtilization', 'Average', 60)"))
+    assert (found["value{cpu}"], found["value{cpu (2)}"]) == (10, 90)
+
+
 async def test_an_answer_in_pages(moto: MotoServer, through: Through) -> None:
     look = await through("cloudwatch_metric")
     look.looker.now = NOW

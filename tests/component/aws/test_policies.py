@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from healthd.probes.aws import AWS_PROBES, policy
 from healthd.probes.base import ProbeError
@@ -31,6 +32,17 @@ def shown() -> dict[str, Any]:
 
 def test_every_page_shows_the_policy_that_the_code_needs() -> None:
     assert shown() == {kind: policy(kind) for kind in AWS_PROBES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_on_the_pages_can_be_used(page: Path) -> None:
+    for example in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL):
+        for check in yaml.safe_load(example)["checks"]:
+            kind = check["probe"].pop("type")
+            params = AWS_PROBES[kind].Params(**check["probe"])
+            known = AWS_PROBES[kind].measures_for(params) or {}
+            rows = check["thresholds"] if isinstance(check["thresholds"], list) else [check["thresholds"]]
+            assert {row["measure"] for row in rows} <= known.keys()
 
 
 # Types that moto can enforce policies for, and what each looks at.
