@@ -118,6 +118,11 @@ RULES = [
     ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "1"}, OK),
     ("environment-values", {"database_ssl": "0", "nextauth_url": "1", "log_level": "1"}, CRITICAL),
     ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "0"}, WARNING),
+    # npm audit finds nothing bad
+    ("dependency-audit", {"exit_code": "0", "high": "0", "critical": "0"}, OK),
+    ("dependency-audit", {"exit_code": "1", "high": "1", "critical": "0"}, WARNING),
+    ("dependency-audit", {"exit_code": "1", "high": "0", "critical": "1"}, CRITICAL),
+    ("dependency-audit", {"exit_code": "1"}, UNKNOWN),
     # healthy, no incident told to customers
     ("site", {"up": "1"}, OK),
     ("site", {"up": "0"}, CRITICAL),
