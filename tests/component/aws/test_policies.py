@@ -12,11 +12,14 @@ import httpx
 import pytest
 import yaml
 
-from healthd.probes.aws import AWS_PROBES, policy
+from healthd.probes import PROBES
+from healthd.probes.aws.policy import policy
+from healthd.probes.aws.probe import AwsProbe
 from healthd.probes.base import ProbeError
 from tests.component.aws.conftest import Through
 from tests.servers.aws import REGION, MotoServer
 
+AWS_PROBES = {kind: probe for kind, probe in PROBES.items() if isinstance(probe, AwsProbe)}
 PAGES = sorted((Path(__file__).parents[3] / "docs/probes").glob("aws_*.md"))
 
 
