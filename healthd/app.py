@@ -32,6 +32,7 @@ from healthd.store.recorder import Recorder
 from healthd.telling import Teller
 from healthd.web.daemon import ReloadResult, Upcoming
 
+STORE_GRACE = 3.0  # seconds for closing a store
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
 PRUNE_EVERY = 3600.0
 AGE_EVERY = 20.0
@@ -95,6 +96,7 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
         self._not_ready: list[str] = ["starting"]
         self._reload_problem = ""
+        self.hangs = False  # after `stop`: a thread is stuck in the store, and would hold up the end of the process
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -140,7 +142,11 @@ class App:
         await self._recorder.close()
         await self._outbox.stop(1.0)
         await self._resources.close()
-        await self.store.close()
+        try:
+            await asyncio.wait_for(self.store.close(), STORE_GRACE)
+        except TimeoutError:
+            log.error("store_hangs", consequence="ending without it; what was committed is safe")
+            self.hangs = True
         log.info("stopped")
 
     async def _begin_later(self) -> None:

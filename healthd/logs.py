@@ -35,3 +35,4 @@ def configure(log_format: str = "auto", level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # a lost connection is reported by whoever used it

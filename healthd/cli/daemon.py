@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -35,10 +36,16 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
     from healthd.logs import configure
 
     configure(settings.log_format, settings.log_level)
-    return asyncio.run(_serve(settings))
+    code, stuck = asyncio.run(_serve(settings))
+    if stuck:  # Python would wait for its threads
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings) -> tuple[int, bool]:
+    """The exit code, and whether a thread hangs that nobody should wait for."""
     import structlog
 
     from healthd.app import App
@@ -61,15 +68,21 @@ async def _serve(settings: Settings) -> int:
     except OSError as error:
         raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
     log.info("listening", address=f"http://{settings.host}:{server.port}")
+    starting, told_to_stop = asyncio.ensure_future(app.start()), asyncio.ensure_future(app.wait())
+    code = 0
     try:
-        await app.start()
-        await app.wait()
+        await asyncio.wait((starting, told_to_stop), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await told_to_stop
     except StoreError as error:
         log.error("store_unusable", reason=error.reason)
-        return 3
+        code = 3
     finally:
+        for task in (starting, told_to_stop):
+            task.cancel()
         await app.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.stop(), 3)
         sys.stdout.flush()
-    return 0
+    return code, app.hangs

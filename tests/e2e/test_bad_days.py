@@ -217,7 +217,8 @@ def _reasons(daemon: Daemon) -> str:
         answer = daemon.http.get("/readyz")
     except Exception:
         return ""
-    return " ".join(answer.json()["reasons"]) if answer.status_code == 503 else ""
+    reasons = [reason for reason in answer.json()["reasons"] if reason != "starting"]
+    return " ".join(reasons) if answer.status_code == 503 else ""
 
 
 def test_postgresql_going_away_and_coming_back(new_daemon: NewDaemon, postgres: PostgresServer) -> None:
@@ -256,6 +257,32 @@ def test_a_wrong_database_password_is_said_without_the_password(
     daemon = new_daemon(LOAD, database_url=url).launch()
     daemon.until(lambda: "password" in daemon.log.read_text(), what="said")
     assert "not-the-password" not in daemon.log.read_text()
+
+
+def test_a_database_that_hangs_holds_up_neither_checks_nor_the_end(
+    new_daemon: NewDaemon, postgres: PostgresServer
+) -> None:
+    daemon = new_daemon(LOAD, database_url=postgres.create_database(), shutdown_grace="2s").start()
+    daemon.until(lambda: outcomes(daemon) >= 1, what="running")
+    postgres.freeze()
+    try:
+        why = daemon.until(lambda: _reasons(daemon), 20, "not ready")
+        assert "has not answered a commit" in why
+        ran = outcomes(daemon)
+        daemon.until(lambda: outcomes(daemon) > ran + 1, what="still running")
+        assert daemon.metric("healthd_store_unsaved_outcomes")
+        postgres.thaw()
+        daemon.until(daemon.ready, 20, "ready again")
+        assert daemon.metric("healthd_store_lost_outcomes_total") == 0
+        assert daemon.events("check_overdue") == []
+        postgres.freeze()
+        daemon.until(lambda: not daemon.ready(), 20, "not ready")
+        began = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - began < 14
+        assert daemon.events("outcomes_not_saved")
+    finally:
+        postgres.thaw()
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------

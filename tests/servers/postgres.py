@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -100,6 +101,22 @@ class PostgresServer:
     def stop(self, *, crash: bool = False) -> None:
         """Shut down at once; `crash` leaves it to recover from its log at the next start."""
         self._process.stop(signal.SIGQUIT if crash else signal.SIGINT)
+
+    def freeze(self) -> None:
+        """Let it hang: connections stay, nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on; harmless if it was not frozen."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        """The server's process first, so that it starts no new ones meanwhile."""
+        parent = self._process.pid
+        os.kill(parent, number)
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def remove(self) -> None:
         """Stop and delete everything."""
