@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from healthd.catalogue.context import Context
+from healthd.catalogue.fields import slug
 from healthd.catalogue.fingerprint import secrets_in
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Node
@@ -19,6 +21,7 @@ from healthd.model.outcomes import Level
 
 # made from the process settings, so a route may name them whether or not they are set
 BUILT_IN = ("slack", "pagerduty", "webhook")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LEVELS = {level.name.lower(): level for level in (Level.WARNING, Level.CRITICAL, Level.UNKNOWN)}
 
 
@@ -30,6 +33,9 @@ def read_channels(all_sections: Iterable[Sections], context: Context) -> tuple[d
             first = entries.setdefault(name, entry)
             if first is not entry:
                 context.problems.append(duplicate(f"channels: {name!r}", entry.key, first.key))
+            if not _NAME.fullmatch(name):  # it becomes part of a message's id, and that of a header
+                words = f"channel {name!r}: not a name: it may hold letters, digits, '-', '_' and '.'"
+                context.problem(entry.key, words, f"did you mean {slug(name)!r}?")
     specs = {name: spec for name, entry in entries.items() if (spec := _channel(name, entry, context)) is not None}
     return specs, frozenset((*BUILT_IN, *entries))
 

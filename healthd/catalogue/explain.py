@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from healthd.catalogue.nodes import Mapping, Node, Spot, describe, locate
 from healthd.catalogue.problems import Problem, RefusedError, did_you_mean, nearest
 from healthd.catalogue.values import Values
 from healthd.model.redact import Redactor
+from healthd.model.units import format_duration
 
 _KINDS = {
     "a whole number": ("int_type", "int_parsing", "int_from_float", "int_parsing_size"),
@@ -29,6 +31,8 @@ _KINDS = {
 _EXPECTED = {error: words for words, errors in _KINDS.items() for error in errors}
 _OWN_MESSAGE = frozenset({"value_error", "assertion_error"})  # may quote the value
 _BUILT_IN = frozenset(get_args(ErrorType))
+_TIMEDELTA = re.compile(r"datetime\.timedelta\(([^)]*)\)")
+_PART = re.compile(r"(\w+)=(-?\d+)")
 _QUOTED = re.compile(r"'([^']*)'")
 _redact = Redactor()
 
@@ -105,10 +109,22 @@ def _describe(fault: _Fault) -> tuple[str, str]:
         return f"{where}{fault.written} is not one of the choices", hint
     if kind in _OWN_MESSAGE or kind not in _BUILT_IN:
         return _own_message(fault, where)
-    message = details["msg"].removeprefix("Input should be ")
-    message = f"must be {message}" if message != details["msg"] else details["msg"][:1].lower() + details["msg"][1:]
+    if kind == "too_short":
+        return f"{where}empty; at least {details.get('ctx', {}).get('min_length', 1)} is needed", ""
+    message = _readable(details).removeprefix("Input should be ")
+    message = f"must be {message}" if message != details["msg"] else message[:1].lower() + message[1:]
     got = "" if isinstance(fault.spot.node, Mapping) else f", got {fault.written}"
     return f"{where}{message}{got}", ""
+
+
+def _readable(details: ErrorDetails) -> str:
+    """pydantic's words, with durations as people write them."""
+    return _TIMEDELTA.sub(_duration, details["msg"])
+
+
+def _duration(match: re.Match[str]) -> str:
+    parts = {name: int(number) for name, number in _PART.findall(match[1])}
+    return format_duration(timedelta(**parts).total_seconds())
 
 
 def _own_message(fault: _Fault, where: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ CONDITION_SCHEMA: dict[str, Any] = {
     "description": "a condition on the measure",
     "examples": ["< 500ms", ">= 80%", "> 24h", "= connected", "in [a, b]", "between 5MB and 50MB"],
 }
+SHORTEST_INTERVAL = timedelta(milliseconds=100)  # what starts are rounded to
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NAME_SCHEMA = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": 100}
 
@@ -63,6 +64,13 @@ def _read_positive(value: Any) -> timedelta:
     if duration <= timedelta(0):
         raise RefusedError(f"{value!r} is no time at all", "expected something like 30s")
     return duration
+
+
+def _read_interval(value: Any) -> timedelta:
+    interval = _read_positive(value)
+    if interval < SHORTEST_INTERVAL:
+        raise RefusedError(f"{value!r} is too often", "expected 100ms at least")
+    return interval
 
 
 def _read_duration(value: Any) -> timedelta:
@@ -125,6 +133,7 @@ def read_unit(value: Any) -> Unit:
 
 Duration = Annotated[timedelta, PlainValidator(_read_duration), WithJsonSchema(DURATION_SCHEMA)]
 PositiveDuration = Annotated[timedelta, PlainValidator(_read_positive), WithJsonSchema(DURATION_SCHEMA)]
+Interval = Annotated[timedelta, PlainValidator(_read_interval), WithJsonSchema(DURATION_SCHEMA)]
 Name = Annotated[str, AfterValidator(read_name), WithJsonSchema(_NAME_SCHEMA)]
 ConditionText = Annotated[Condition, PlainValidator(read_condition), WithJsonSchema(CONDITION_SCHEMA)]
 BaseUnit = Annotated[Unit, PlainValidator(read_unit), WithJsonSchema({"enum": [unit.value for unit in Unit]})]

@@ -10,7 +10,7 @@ from typing import TypeVar
 from healthd.catalogue.context import Context
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Node, Scalar, locate, scalars
-from healthd.catalogue.problems import did_you_mean
+from healthd.catalogue.problems import nearest
 from healthd.catalogue.runbook_shapes import (
     AttestationShape,
     ContactShape,
@@ -89,8 +89,9 @@ class RunbookReader:
             for node in _covering(frame):
                 for word in scalars(node):
                     if word.text not in self._items and not self._context.values.is_unresolved(word):
-                        hint = did_you_mean(word.text, self._items, "known")
-                        self._context.warn(word, f"covers: no item {word.text!r} in any runbook; {hint}")
+                        near = nearest(word.text, self._items)
+                        hint = f"; did you mean {near!r}?" if near else ""
+                        self._context.warn(word, f"covers: no item {word.text!r} in any runbook{hint}")
 
     def _document(self, node: MappingNode, frame: Frame) -> Document | None:
         name = node.get("document")

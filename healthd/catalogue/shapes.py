@@ -12,6 +12,7 @@ from healthd.catalogue.fields import (
     BaseUnit,
     ConditionText,
     Duration,
+    Interval,
     Label,
     Name,
     PositiveDuration,
@@ -74,7 +75,7 @@ class SystemShape(Shape):
 class CadenceShape(Shape):
     """A named calendar rule: one of `every`, `cron`, or `on` with `at`."""
 
-    every: PositiveDuration | None = None
+    every: Interval | None = None
     """a fixed interval"""
     cron: Words = ()
     """five-field cron expressions; any of them fires"""
@@ -255,7 +256,7 @@ class CheckShape(CommonShape):
     probe: ProbeShape
     cadence: Words = ()
     """cadences of the system at which it runs"""
-    every: PositiveDuration | None = None
+    every: Interval | None = None
     """a fixed interval"""
     cron: Words = ()
     """five-field cron expressions"""

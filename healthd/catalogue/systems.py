@@ -103,7 +103,9 @@ def check_severity(frame: Frame, name: str | None, where: Reference, context: Co
 def _shape(sections: Sections, context: Context) -> SystemShape:
     if not sections.system.line:
         return SystemShape()
-    return context.read(SystemShape, sections.system, "system") or SystemShape()
+    value = context.values.build(sections.system, "system")
+    shape = context.validate(SystemShape, value, sections.system, "system")
+    return shape or context.salvage(SystemShape, value, {}) or SystemShape()
 
 
 def _check_name(frame: Frame, context: Context) -> None:

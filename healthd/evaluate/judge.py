@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from healthd.model.catalogue import Threshold
-from healthd.model.conditions import Comparison, Condition
+from healthd.model.conditions import Comparison, Condition, ConditionError, parse_condition
 from healthd.model.outcomes import Level, Measurement, Verdict, worst
-from healthd.model.units import UnitError, format_value
+from healthd.model.units import UnitError, convert, format_exact, format_value, parse_quantity
 
 MAX_NAMED = 5  # further offending series a verdict names
+SHOULD_BE = "should be "  # a limit that had to hold and did not
 
 
 def judge(
@@ -61,10 +62,24 @@ def describe(verdict: Verdict, note: str = "") -> str:
     if verdict.value is None:
         return f"{verdict.measure} {verdict.note or 'not measured'}"
     name = f"{verdict.measure} of {verdict.series}" if verdict.series else verdict.measure
-    text = f"{name} {format_value(verdict.value, verdict.unit)}"
+    text = f"{name} {_shown(verdict)}"
     if verdict.limit:
         text += f", limit {verdict.limit}"
     return text + (f" ({verdict.note})" if verdict.note else "")
+
+
+def _shown(verdict: Verdict) -> str:
+    """The value for people, with more digits where `5%, limit > 5%` would make them doubt the judgement."""
+    text = format_value(verdict.value or 0.0, verdict.unit)
+    if not verdict.limit or isinstance(verdict.value, str) or verdict.value is None:
+        return text
+    wanted = not verdict.limit.startswith(SHOULD_BE)
+    try:
+        rounded = convert(parse_quantity(text), verdict.unit)
+        told = parse_condition(verdict.limit.removeprefix(SHOULD_BE)).holds(rounded, verdict.unit) is wanted
+    except (UnitError, ConditionError):
+        return text
+    return text if told else format_exact(verdict.value, verdict.unit)
 
 
 def _judge_value(row: Threshold, measurement: Measurement) -> Verdict:
@@ -85,7 +100,7 @@ def _level_of(row: Threshold, value: float | str, unit: object) -> tuple[Level, 
     else:
         wanted = row.acceptable or row.target
         if wanted is not None and not wanted.holds(value, unit):  # type: ignore[arg-type]
-            return Level.WARNING, f"should be {wanted.text}", ""
+            return Level.WARNING, SHOULD_BE + wanted.text, ""
     if row.target is not None and not row.target.holds(value, unit):  # type: ignore[arg-type]
         return Level.OK, "", f"acceptable, target {row.target.text}"
     return Level.OK, "", ""

@@ -117,12 +117,17 @@ def parse_duration(value: str | int | float | timedelta) -> timedelta:
     try:
         quantity = Quantity(float(value), None) if isinstance(value, int | float) else parse_quantity(value)
     except UnitError as error:
-        raise error if "did you mean" in str(error) else wrong from None
+        raise error if _names_a_time(str(error)) else wrong from None
     if quantity.unit not in (None, Unit.SECONDS):
         raise wrong
     if not 0 <= quantity.value < 1e10:  # also refuses nan and inf
         raise UnitError(f"{value!r} is not a duration: it must be between 0 and 300 years")
     return timedelta(seconds=quantity.value)
+
+
+def _names_a_time(hint: str) -> bool:
+    near = re.search(r"did you mean '(\w+)'", hint)
+    return near is not None and near[1] in _TIME
 
 
 def convert(quantity: Quantity, unit: Unit | None) -> float:
@@ -175,6 +180,25 @@ def format_value(value: float | str, unit: Unit | str | None) -> str:
             return f"{value:.4g}°C"
         case _:
             return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def format_exact(value: float, unit: Unit | str | None) -> str:
+    """As `format_value`, with every digit: for a value so near its limit that rounding would move it across."""
+    match unit:
+        case Unit.SECONDS if value >= 60:
+            minutes, seconds = divmod(value, 60)
+            parts = [(minutes // 1440, "d"), (minutes // 60 % 24, "h"), (minutes % 60, "m"), (seconds, "s")]
+            return " ".join(f"{n:.9g}{u}" for n, u in parts if n)
+        case Unit.SECONDS:
+            return f"{value:.12g}s"
+        case Unit.RATIO:
+            return f"{value * 100:.12g}%"
+        case Unit.BYTES | Unit.BYTES_PER_SECOND:
+            return f"{value:.15g}B" + ("/s" if unit == Unit.BYTES_PER_SECOND else "")
+        case Unit.DAYS:
+            return f"{value:.12g}d"
+        case _:
+            return f"{value:.15g}"
 
 
 def _format_bytes(value: float) -> str:

@@ -54,7 +54,7 @@ def _check_url(url: SecretStr) -> SecretStr:
     return url
 
 
-SecretUrl = Annotated[SecretStr, AfterValidator(_check_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_check_url), Field(description="a web address, https://host/path")]
 
 
 def encode(payload: Any) -> bytes:

@@ -56,14 +56,16 @@ class SignedWebhook:
         for receivers that want a token."""
 
         url: http.SecretUrl
-        secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
+        secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(
+            None, description='"whsec_" and base64, such as whsec_c2VjcmV0c2VjcmV0c2VjcmV0'
+        )
         unsigned: bool = False
         headers: Annotated[Mapping[str, SecretStr], AfterValidator(_check_headers)] = Field(default_factory=dict)
 
         @model_validator(mode="after")
         def _signed_or_not(self) -> Self:
             if self.secret is None and not self.unsigned:
-                raise ValueError("no secret: receivers could not tell who sends; give one, or say unsigned: true")
+                raise ValueError("no secret, so receivers could not tell who sends: give one, or say unsigned: true")
             if self.secret is not None and self.unsigned:
                 raise ValueError("both a secret and unsigned: true: keep one")
             return self

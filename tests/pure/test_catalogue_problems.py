@@ -139,6 +139,11 @@ CASES = [
     (row("{measure: latency, acceptable: '> 2s', warning: '> 1s'}"), "acceptable '> 2s' lies wholly within warning"),
     (row("{measure: state, target: '= up', critical: '!= down'}"), "target '= up' lies wholly within critical"),
     (row("{measure: latency, critical: '> 5 and < 3'}"), "critical: '> 5 and < 3' never holds"),
+    (check("grace: 400y"), "'400y' is not a duration; expected something like 30s, 5m or 24h"),
+    (check("grace: 5 minuts"), "unknown unit 'minuts' in '5 minuts'; did you mean 'minutes'?"),
+    ("cadences: {a: {every: 1ms}}", "1: cadence 'a': every: '1ms' is too often; expected 100ms at least"),
+    ("routes: [{channels: []}]", "1: route: channels: empty; at least 1 is needed"),
+    ("channels: {my ops: {type: hook, url: http://x}}", "1: channel 'my ops': not a name: it may hold letters"),
     (
         check("thresholds: [{measure: latency, critical: '> 1s'}, {measure: latency, warning: '> 2s'}]"),
         "two threshold rows are called 'latency'; give one of them a name of its own",
@@ -221,6 +226,14 @@ def test_one_wrong_key_hides_no_other_mistake_of_the_check(tmp_path: Path) -> No
         (10, "port: expected a whole number"), (10, "'url' is missing"),
     ):  # fmt: skip
         assert any(f":{line}: " in one and expected in one for one in told.splitlines()), (expected, told)
+
+
+def test_one_wrong_key_hides_no_other_mistake_of_the_system(tmp_path: Path) -> None:
+    told = lines(tmp_path, "system: {titel: x, timezone: Europe/Berln, severity: P9}\nseverities: {P1: {}}")
+    assert ["unknown key 'titel'" in line for line in told].count(True) == 1
+    assert ["Europe/Berln" in line for line in told].count(True) == 1
+    assert ["unknown severity 'P9'" in line for line in told].count(True) == 1
+    assert len(told) == 3
 
 
 def test_what_follows_from_wrong_parameters_is_not_told(tmp_path: Path) -> None:

@@ -139,3 +139,23 @@ def test_worse_values_are_never_judged_milder(a: float, b: float) -> None:
     table = [row(target="< 300ms", acceptable="< 400ms", warning=">= 500ms", critical=">= 1s", for_=None)]
     low, high = sorted((a, b))
     assert judge(table, one(low))[0].badness <= judge(table, one(high))[0].badness
+
+
+@pytest.mark.parametrize(
+    ("given", "unit", "value", "reason"),
+    [
+        ({"warning": "> 24h"}, Unit.SECONDS, 86400 + 601.0, "latency 1d 10m 1s, limit > 24h"),
+        ({"warning": "> 24h"}, Unit.SECONDS, 90000.0, "latency 1d 1h, limit > 24h"),
+        ({"warning": ">= 500ms"}, Unit.SECONDS, 0.5, "latency 500ms, limit >= 500ms"),
+        ({"warning": "> 500ms"}, Unit.SECONDS, 0.5001, "latency 0.5001s, limit > 500ms"),
+        ({"critical": "< 5MB"}, Unit.BYTES, 4_999_999.0, "latency 4999999B, limit < 5MB"),
+        ({"critical": "> 1%"}, Unit.RATIO, 0.010001, "latency 1.0001%, limit > 1%"),
+        ({"critical": "< 5B or > 50MB"}, Unit.BYTES, 50_000_001.0, "latency 50000001B, limit < 5B or > 50MB"),
+        ({"acceptable": "<= 30d"}, Unit.DAYS, 30.00001, "latency 30.00001d, limit should be <= 30d"),
+        ({"acceptable": "<= 3"}, Unit.COUNT, 4.0, "latency 4, limit should be <= 3"),
+    ],
+)  # fmt: skip
+def test_a_reason_never_contradicts_itself_by_rounding(
+    given: dict[str, str], unit: Unit, value: float, reason: str
+) -> None:
+    assert judge([row(unit=unit, **given)], one(value, unit=unit))[1] == reason
