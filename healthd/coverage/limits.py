@@ -89,8 +89,10 @@ def same_condition(one: Condition, other: Condition, unit: Unit | None) -> bool:
 def _normal(test: Comparison | Membership | Combination, unit: Unit | None) -> object:
     """A form that is equal for equal meanings: limits in one unit, rounded below what anybody writes; sorted parts."""
     if isinstance(test, Comparison):
-        limit = None if test.limit is None else float(f"{convert(test.limit, unit):.12g}")
-        return (test.op, limit, test.word, None if unit is not None or test.limit is None else test.limit.unit)
+        if test.limit is None:
+            return (test.op, test.word)
+        own_unit = None if unit is not None else test.limit.unit
+        return (test.op, float(f"{convert(test.limit, unit):.12g}"), own_unit)
     if isinstance(test, Membership):
         return (test.negated, test.members)
     return (test.every, frozenset(_normal(part, unit) for part in test.parts))
