@@ -48,6 +48,7 @@ PROBES: Mapping[str, Probe] = _Table(
         "logs": "logs:LogsProbe",
         "environment": "environment:EnvironmentProbe",
         "command": "command:CommandProbe",
+        "audit": "audit:AuditProbe",
         "http": "http:HttpProbe",
         "http_journey": "http_journey:HttpJourneyProbe",
         "websocket": "websocket:WebSocketProbe",

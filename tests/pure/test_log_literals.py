@@ -57,8 +57,8 @@ PATTERNS = st.recursive(
 def test_the_same_lines_are_found_as_without_looking_for_words(pattern: str, lines: list[str], ended: bool) -> None:
     regex = compiled(pattern)
     piece = "\n".join(lines).encode() + (b"\n" if ended and lines else b"")
-    whole = [line.removesuffix(b"\r") for line in piece.split(b"\n")]
-    whole = whole[:-1] if whole[-1] == b"" else whole
+    whole = piece.split(b"\n")
+    whole = [line.removesuffix(b"\r") for line in (whole if whole[-1] else whole[:-1])]
     hits: list[bytes] = []
     matcher = Matcher(regex, lambda p, start, end, _match: hits.append(p[start:end]))
     for _ in range(2):  # the second time as it goes on after lines that are full of the words

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from healthd.probes import base
 from healthd.probes.json_path import parse_json_path
@@ -93,12 +93,29 @@ Argv = Annotated[
 Secret = Annotated[SecretStr, BeforeValidator(_word, json_schema_input_type=str | float)]
 
 
-class CommandParams(base.Params):
-    """What to run and what to read out of it."""
+class ProgramParams(base.Params):
+    """What to run, where, and with which variables."""
 
     argv: Argv = Field(description="the program and its arguments, one word each; no shell", repr=False)
     cwd: Annotated[str, AfterValidator(_folder)] = Field("/", description="folder to run it in")
     env: Mapping[str, Secret] = Field({}, description="its environment, besides PATH and LC_ALL; never shown")
+
+    @field_validator("env")
+    @classmethod
+    def _can_be_set(cls, env: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+        for name, value in env.items():
+            if not name or "=" in name or "\0" in name + value.get_secret_value():
+                raise ValueError(f"{name!r} cannot be the name or value of an environment variable")
+        return env
+
+    def secrets(self) -> list[str]:
+        """Everything that must not be shown."""
+        return [value.get_secret_value() for value in self.env.values()]
+
+
+class CommandParams(ProgramParams):
+    """What to run and what to read out of it."""
+
     format: Literal["text", "plugin"] = Field("text", description="plugin: a monitoring plugin, with performance data")
     extract: Mapping[str, Annotated[Extract, BeforeValidator(_as_pattern, json_schema_input_type=str | Extract)]] = {}
     json_: Mapping[str, Annotated[JsonExtract, BeforeValidator(_as_path, json_schema_input_type=str | JsonExtract)]] = (
@@ -114,7 +131,4 @@ class CommandParams(base.Params):
             raise ValueError(f"{', '.join(sorted(both))}: in extract and in json; one name, one measure")
         if self.format == "plugin" and (self.extract or self.json_):
             raise ValueError("format: plugin reads the performance data; extract and json are for other programs")
-        for name, value in self.env.items():
-            if not name or "=" in name or "\0" in name + value.get_secret_value():
-                raise ValueError(f"env: {name!r} cannot be the name or value of an environment variable")
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -13,16 +12,13 @@ from healthd.model.redact import Redactor
 from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
-from healthd.probes.blocking import blocking_calls
-from healthd.probes.command.child import Captured, ChildError, Finished, run_child
+from healthd.probes.command.child import Captured, ChildError, Finished
 from healthd.probes.command.extract import from_json, from_text
 from healthd.probes.command.params import CommandParams
 from healthd.probes.command.plugin import parse_plugin_output
-from healthd.probes.command.programs import SEARCH_PATH, resolve_allowed
+from healthd.probes.command.run import run_program
 from healthd.probes.scale import base_unit
 
-# shares of the check's timeout: to run, then from SIGTERM to SIGKILL; the rest is for the probe itself
-_RUN, _GRACE, _MAX_GRACE = 0.8, 0.1, 2.0
 _PLUGIN_STATUSES = (Level.OK, Level.WARNING, Level.CRITICAL)
 _MAX_NOTE = 200
 # more than is shown is searched for secrets, so that cutting leaves no first half of one
@@ -62,9 +58,9 @@ class CommandProbe:
 
     async def run(self, params: CommandParams, context: ProbeContext) -> Observation:
         """Look once. Raises ProbeError: forbidden, config, timeout, limit, protocol, plugin (it does not know)."""
-        redact = Redactor(value.get_secret_value() for value in params.env.values())
+        redact = Redactor(params.secrets())
         try:
-            finished = await _finish(params, context)
+            finished = await run_program(params, context, context.limits.max_command_output_bytes)
             evidence = _evidence(finished.stdout, finished.stderr, redact, context)
             judge = _plugin if params.format == "plugin" else _text
             return judge(params, finished, redact, evidence)
@@ -73,39 +69,6 @@ class CommandProbe:
             raise ProbeError(f"{params.argv[0]} {error} and was stopped", error.kind, evidence) from None
         except ProbeError as error:
             raise ProbeError(redact(error.reason), error.kind, error.evidence) from None
-
-
-async def _finish(params: CommandParams, context: ProbeContext) -> Finished:
-    seconds = context.timeout.total_seconds()
-    calls = await blocking_calls(context)
-    try:
-        # starting suspends the whole daemon until the program is loaded: first see that its file system answers
-        program = await calls.call(
-            f"{params.argv[0]} in {params.cwd}", lambda _stop: _look_up(params, context), seconds * _RUN
-        )
-    except TimeoutError:
-        raise ProbeError(f"the file system of {params.argv[0]} or of {params.cwd} does not answer", "timeout") from None
-    given = {name: value.get_secret_value() for name, value in params.env.items()}
-    try:
-        return await run_child(
-            (program, *params.argv[1:]),
-            env={"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8"} | given,
-            cwd=params.cwd,
-            timeout=seconds * _RUN,
-            grace=min(seconds * _GRACE, _MAX_GRACE),
-            keep=context.limits.max_command_output_bytes,
-        )
-    except OSError as error:
-        hint = " (a script needs a first line such as #!/bin/sh)" if error.errno == 8 else ""
-        raise ProbeError(f"cannot run {program}: {error.strerror}{hint}", "config") from None
-
-
-def _look_up(params: CommandParams, context: ProbeContext) -> str:
-    """In a thread: the program's path, once it is sure that it may run and is there."""
-    program = resolve_allowed(params.argv[0], context.limits.allowed_commands)
-    if not os.access(params.cwd, os.X_OK):
-        raise ProbeError(f"cwd {params.cwd} is not there, or healthd may not go into it", "config")
-    return program
 
 
 def _text(params: CommandParams, finished: Finished, redact: Redactor, evidence: tuple[Evidence, ...]) -> Observation:
