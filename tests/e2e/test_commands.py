@@ -166,7 +166,35 @@ def test_schema_is_one_that_editors_can_use(healthd: Any) -> None:
 
 def test_help_teaches_every_command(healthd: Any) -> None:
     commands = healthd("--help").stdout
-    for command in ("run", "validate", "list", "check", "evaluate", "next", "notify-test", "schema", "sandbox"):
+    looking = ("list", "check", "evaluate", "next", "coverage")
+    for command in ("run", "validate", *looking, "notify-test", "schema", "sandbox"):
         assert command in commands
         shown = healthd(command, "--help")
         assert (shown.returncode, "Usage:" in shown.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("list", "--system", "shpo"), "no system 'shpo'; there is shop"),
+        (("list", "--cadence", "mornin"), "no cadence 'mornin'; there is morning"),
+        (("next", "--system", "x"), "no system 'x'; there is shop"),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_a_mistake(healthd: Any, arguments: tuple[str, ...], words: str) -> None:
+    refused = healthd(*arguments)
+    assert (refused.returncode, refused.stdout, refused.stderr) == (3, "", words + "\n")
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full", "| true"])
+@pytest.mark.parametrize("command", ["list", "list --format json", "schema", "validate"])
+def test_an_output_nobody_can_read_ends_without_a_traceback(healthd: Any, redirection: str, command: str) -> None:
+    shell = f'"{sys.executable}" -m healthd {command} {redirection}'
+    folder = healthd.folder.parent.parent
+    done = subprocess.run(
+        ["sh", "-c", shell], cwd=folder, env={**os.environ, "SHOP_URL": "http://127.0.0.1:1/"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert done.returncode == (3 if redirection == ">/dev/full" else 0), done.stderr
