@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from healthd.probes.aws.http import BoundedSession
 from healthd.probes.aws.operations import Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.base import ProbeContext, ProbeError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.session import Session
 
-__all__ = ["Account", "Models", "NotAwsError", "Page", "StoppedError", "account_of", "forget"]
+__all__ = ["Account", "Models", "NotAwsError", "Page", "account_of", "forget"]
 
 T = TypeVar("T")
 Page = dict[str, Any]
@@ -30,10 +31,6 @@ _SOMEWHERE = "us-east-1"
 _CALLS_AT_ONCE = 8
 _CONNECT_TIMEOUT, _READ_TIMEOUT, _ATTEMPTS = 3, 10, 3
 _RENEWED_AT_MOST_EVERY = timedelta(seconds=30)
-
-
-class StoppedError(Exception):
-    """Nobody waits for this answer any longer."""
 
 
 class NotAwsError(Exception):
@@ -87,7 +84,7 @@ class Account:
         loop = asyncio.get_running_loop()
 
         def in_thread(stop: Stop) -> T:
-            self._mine.stop = stop
+            self._mine.stop, self._mine.read = stop, 0
             try:
                 return work()
             finally:
@@ -112,6 +109,11 @@ class Account:
                 return
             request = {**request, operation.token[1]: page[operation.token[0]]}
 
+    @property
+    def read(self) -> int:
+        """In a thread: bytes of the answers to this question so far."""
+        return int(self._mine.read)
+
     def client(self, service: str, region: str | None = None) -> Any:
         """In a thread: a client that sends nothing but what `pages` has announced in that thread."""
         with self._making:  # a session must not make two at once
@@ -121,8 +123,9 @@ class Account:
                     service, region_name=where, endpoint_url=self.params.endpoint_url, config=self._config(service)
                 )
                 client.meta.events.register("before-call", self._refuse_others)
-                client.meta.events.register("before-send", self._refuse_late)
                 client.meta.events.register("before-parse", _refuse_pages)
+                endpoint = client._endpoint
+                endpoint.http_session = BoundedSession(endpoint.http_session, self._mine)
                 self._clients[service, where] = client
             return self._clients[service, where]
 
@@ -144,10 +147,6 @@ class Account:
         # boto3 asks HeadBucket by itself to find out where a bucket is
         if model.name not in (getattr(self._mine, "operation", None), "HeadBucket"):
             raise PermissionError(f"{model.name} is not among the operations a probe may ask")
-
-    def _refuse_late(self, **_: Any) -> None:
-        if self._mine.stop.is_set():
-            raise StoppedError
 
     def _opened(self) -> Session:
         if self._session is None:

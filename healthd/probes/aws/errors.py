@@ -142,7 +142,7 @@ _FAILURES: Mapping[str, tuple[str, str]] = {
     "ProxyConnectionError": ("network", "the proxy to {host} cannot be reached"),
     "ConnectTimeoutError": ("timeout", "no connection to {host} within 3s"),
     "ReadTimeoutError": ("timeout", "no answer from {host} within 10s"),
-    "ConnectionClosedError": ("closed", "{host} closed the connection"),
+    "ConnectionClosedError": ("closed", "{host} closed the connection before the end of its answer"),
     "IncompleteReadError": ("closed", "{host} closed the connection in the middle of the answer"),
 }
 

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit
 from healthd.probes import base
-from healthd.probes.aws.account import Account, NotAwsError, Page, StoppedError, account_of, forget
+from healthd.probes.aws.account import Account, NotAwsError, Page, account_of, forget
 from healthd.probes.aws.errors import AwsError, explain_answer, explain_failure
+from healthd.probes.aws.http import ANSWER_MAX, StoppedError, TooLongError
 from healthd.probes.aws.operations import Operation
 from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 from healthd.probes.network import no_answer, patience
@@ -23,6 +24,7 @@ __all__ = ["Asker", "AwsProbe", "at", "count_of", "text_of"]
 
 T = TypeVar("T")
 _PAGES_MAX = 500
+_LIST_MAX = 2 * ANSWER_MAX  # bytes of all pages of a list together
 
 
 class Asker:
@@ -58,7 +60,7 @@ class Asker:
     async def pages(self, operation: Operation, *, region: str | None = None, **request: Any) -> list[Page]:
         """All pages; none when the error is one of those the operation calls absent. Raises AwsError, ProbeError."""
         key = ("aws", self.account.params.account, operation, region, json.dumps(request, sort_keys=True, default=str))
-        return await self.context.once(key, lambda: self.reduce(operation, _listed, request, region=region))
+        return await self.context.once(key, lambda: self.reduce(operation, self._listed, request, region=region))
 
     async def reduce(
         self,
@@ -95,6 +97,14 @@ class Asker:
                 await forget(self.account, self.context)
             raise
 
+    def _listed(self, pages: Iterator[Page]) -> list[Page]:
+        found: list[Page] = []
+        for page in pages:
+            found.append(page)
+            if len(found) > _PAGES_MAX or self.account.read > _LIST_MAX:
+                raise ProbeError(f"there is too much to list ({self.doing}): narrow what is looked at", "limit")
+        return found
+
     def _explain(
         self, error: Exception, operation: Operation, request: Mapping[str, Any], region: str | None
     ) -> Exception:
@@ -106,20 +116,13 @@ class Asker:
             return explain_answer(error, operation, request)
         if isinstance(error, StoppedError):
             return TimeoutError()
+        if isinstance(error, TooLongError):
+            return ProbeError(f"an answer is longer than {ANSWER_MAX // 1_000_000} MB ({operation.action})", "limit")
         if isinstance(error, BotoCoreError | HTTPClientError | ResponseParserError | NotAwsError):
             where = region or params.region or "(none)"
             host = (params.endpoint_url or f"{operation.service} in {where}").rpartition("/")[2]
             return explain_failure(error, profile=params.profile, region=where, host=host)
         return error
-
-
-def _listed(pages: Iterator[Page]) -> list[Page]:
-    found: list[Page] = []
-    for page in pages:
-        found.append(page)
-        if len(found) > _PAGES_MAX:
-            raise ProbeError(f"more than {_PAGES_MAX} pages of answers: narrow what is looked at", "limit")
-    return found
 
 
 def at(page: Mapping[str, Any], path: str) -> Any:

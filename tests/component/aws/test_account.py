@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,10 @@ def test_a_policy_names_what_the_code_asks() -> None:
 
 
 def test_importing_the_probes_is_cheap() -> None:
-    code = "import sys; from healthd.probes import PROBES; list(PROBES.values()); print([m for m in ('boto3', 'botocore') if m in sys.modules])"
+    code = (
+        "import sys; from healthd.probes import PROBES; list(PROBES.values());"
+        "print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 
@@ -278,6 +284,51 @@ async def test_something_that_is_not_aws(through: Through, kind: str, params: di
     async with server:
         error = await refusal(await through(kind), endpoint_url=url, **params)
     assert (error.kind, error.reason) == ("protocol", f"what answers at {url[7:]} is not AWS")
+
+
+async def serve(head: bytes, chunks: Callable[[], Iterator[bytes]], look: Any, **params: Any) -> ProbeError:
+    """What a look says of a server that answers each request like that and closes the connection."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + head + b"\r\n\r\n")
+        with suppress(ConnectionError):
+            for chunk in chunks():
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    async with server:
+        return await refusal(look, endpoint_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", **params)
+
+
+@pytest.mark.parametrize(("kind", "params"), [("cloudwatch_metric", METRIC), ("rds_instance", {"instance": "db"})])
+async def test_half_an_answer_is_no_empty_answer(through: Through, kind: str, params: dict[str, Any]) -> None:
+    head = b"Content-Type: application/x-amz-json-1.1\r\nContent-Length: 500"
+    error = await serve(head, lambda: iter([b'{"MetricDataResults": [']), await through(kind), **params)
+    assert error.kind == "closed"
+    assert error.reason.endswith("closed the connection before the end of its answer")
+
+
+async def test_an_answer_without_end_is_not_read(through: Through) -> None:
+    look = await through("cloudwatch_metric")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = await serve(b"Content-Type: application/json", lambda: repeat(b" " * 65_536), look, **METRIC)
+    assert (error.kind, error.reason) == ("limit", "an answer is longer than 16 MB (cloudwatch:GetMetricData)")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+async def test_a_list_without_end_is_not_read(moto: MotoServer, through: Through) -> None:
+    moto.answers["secretsmanager", "ListSecrets"] = lambda asked: {
+        "SecretList": [{"Name": "x", "Description": "d" * 2000}] * 500,
+        "NextToken": str(int(asked.get("NextToken", 0)) + 1),
+    }
+    look = await through("secrets_manager")
+    look.looker.timeout = timedelta(seconds=30)
+    error = await refusal(look)
+    assert error.kind == "limit"
+    assert "there is too much to list (secretsmanager:ListSecrets)" in error.reason
 
 
 async def _html(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
