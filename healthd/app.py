@@ -63,9 +63,7 @@ class App:
         self.started_at = now()
         self.metrics = Metrics(__version__, os.environ.get("HEALTHD_REVISION", ""))
         self._redact = Redactor(secrets_of(settings))
-        self.store: Store = SqlStore(
-            settings.database_url.get_secret_value(), redact=self._redact, exclusive=True
-        )
+        self.store: Store = SqlStore(settings.database_url.get_secret_value(), redact=self._redact, exclusive=True)
         self._recorder = Recorder(
             self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
         )
@@ -358,9 +356,7 @@ class App:
 
     async def _prune(self) -> None:
         settings = self.settings
-        deleted = await self.store.prune(
-            self._now(), outcomes=settings.retention, history=settings.retention_history
-        )
+        deleted = await self.store.prune(self._now(), outcomes=settings.retention, history=settings.retention_history)
         if deleted:
             log.info("pruned", rows=deleted)
 
