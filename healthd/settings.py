@@ -5,13 +5,15 @@ A setting given both ways is an error; so is a `_FILE` that cannot be read. Secr
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from healthd.model.units import parse_duration
@@ -29,12 +31,20 @@ def _split(value: Any) -> Any:
     return tuple(v.strip() for v in value.replace(os.pathsep, ",").split(",") if v.strip())
 
 
+def _web_address(value: str) -> str:
+    if value and not re.match(r"https?://[^/\s]+\S*$", value):
+        raise ValueError("not a web address: expected https://healthd.example")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 def _split_at_commas(value: Any) -> Any:
     """Not at colons: a host may have its port."""
     return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
 
 
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 HostWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
@@ -59,7 +69,7 @@ class Settings(BaseSettings):
     )
     token: SecretStr | None = Field(None, description="bearer token for whatever changes state")
     read_open: bool = Field(True, description="pages and API may be read without the token; false: only with it")
-    public_url: str = Field("", description="address of the page as people reach it, for links in messages")
+    public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -76,7 +86,9 @@ class Settings(BaseSettings):
     )
     scratch_dir: Path | None = Field(None, description="folder that restore drills may work in; without it: none")
     probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
-    concurrency: Mapping[str, int] = Field(default_factory=dict, description='JSON, per probe type: {"aws": 4}')
+    concurrency: Mapping[str, AtLeastOne] = Field(
+        default_factory=dict, description='JSON, per probe type: {"aws": 4}'
+    )
     default_timeout: Duration = timedelta(seconds=10)
     shutdown_grace: Duration = timedelta(seconds=10)
     reload_watch: bool = Field(True, description="reload when catalogue files change")
@@ -100,7 +112,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
             problems.append(f"{variable} and {variable}_FILE are both set: keep one")
         elif file:
             try:
-                values[name] = Path(file).read_text().strip()
+                values[name] = _read_text(file).strip()
             except OSError as error:
                 problems.append(f"{variable}_FILE: cannot read {file}: {error.strerror}")
         elif given:
@@ -123,7 +135,9 @@ def _validated(values: dict[str, Any], overrides: dict[str, Any]) -> Settings:
     try:
         return Settings.model_validate({**values, **{k: v for k, v in overrides.items() if v is not None}})
     except ValidationError as error:
-        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+        ]
         raise SettingsError("\n".join(lines)) from None
 
 
@@ -139,11 +153,19 @@ def _unknown(variable: str, known: set[str]) -> str:
     return f"{variable}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
+def _read_text(path: str) -> str:
+    """UTF-8 whatever the locale; OSError for anything else, too."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise OSError(errno.EILSEQ, "it is not text in UTF-8") from None
+
+
 def _read_config(path: str | None) -> dict[str, str]:
     if not path:
         return {}
     try:
-        lines = Path(path).read_text().splitlines()
+        lines = _read_text(path).splitlines()
     except OSError as error:
         raise SettingsError(f"{PREFIX}CONFIG: cannot read {path}: {error.strerror}") from None
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))

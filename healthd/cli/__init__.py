@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -73,6 +76,8 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
+    if sys.stdout is None:  # closed by whoever started it
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -83,4 +88,10 @@ def main() -> None:
     except BrokenPipeError:  # `healthd list | head`
         sys.stderr.close()
         code = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"standard output: {error.strerror}", file=sys.stderr)
+        sys.stdout = None  # Python would try to write the rest at the end
+        code = USAGE
     sys.exit(code if isinstance(code, int) else 0)

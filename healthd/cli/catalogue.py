@@ -8,6 +8,7 @@ from healthd.cli.common import (
     catalogue_or_refuse,
     checks_option,
     format_option,
+    known_or_refuse,
     plain,
     print_json,
     print_table,
@@ -38,6 +39,7 @@ def validate(paths: tuple[str, ...], strict: bool) -> int:
 def list_(system: str, cadence: str, folders: tuple[str, ...], output: str) -> int:
     """The checks: when each runs, what it looks with, what it is judged by."""
     catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
+    known_or_refuse(catalogue, system, cadence)
     found = [
         check
         for check in catalogue.checks.values()
@@ -81,6 +83,7 @@ def _as_json(check: Check) -> dict[str, object]:
         "when": when(check),
         "probe": check.probe.type,
         "severity": check.severity,
+        "warning_severity": check.warning_severity,
         "playbook": check.playbook,
         "depends_on": list(check.depends_on),
         "covers": list(check.covers),
@@ -88,6 +91,7 @@ def _as_json(check: Check) -> dict[str, object]:
         "source": str(check.source),
         "thresholds": [
             {
+                "name": row.name,
                 "measure": row.measure,
                 **{
                     level: condition.text
@@ -97,6 +101,7 @@ def _as_json(check: Check) -> dict[str, object]:
                 "for": row.for_.total_seconds(),
                 "recover_for": row.recover_for.total_seconds(),
                 "unit": row.unit.value if row.unit else None,
+                "note": row.note,
             }
             for row in check.thresholds
         ],

@@ -79,6 +79,15 @@ def find_check(catalogue: Catalogue, check_id: str) -> Check:
     return check
 
 
+def known_or_refuse(catalogue: Catalogue, system: str | None, cadence: str | None = None) -> None:
+    """Refused, with the nearest, for a system or cadence no check belongs to."""
+    cadences = dict.fromkeys(name for check in catalogue.checks.values() for name in check.cadences)
+    for kind, name, known in (("system", system, [*catalogue.systems]), ("cadence", cadence, [*cadences])):
+        if name and name not in known:
+            near = get_close_matches(name, known, n=1) or known
+            raise Refused(f"no {kind} {name!r}" + (f"; there is {', '.join(near)}" if near else ""))
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))

@@ -33,6 +33,7 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
         checks=checks or None, host=host, port=port, database_url=database_url, log_format=log_format
     )
     channels_or_refuse(settings)
+    _types_or_refuse(settings)
     from healthd.logs import configure
 
     configure(settings.log_format, settings.log_level)
@@ -42,6 +43,18 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _types_or_refuse(settings: Settings) -> None:
+    from difflib import get_close_matches
+
+    from healthd.probes import PROBES
+
+    for name in settings.concurrency:
+        if name not in PROBES:
+            near = get_close_matches(name, PROBES, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Refused(f"settings:\n  HEALTHD_CONCURRENCY: no probe type {name!r}{hint}")
 
 
 async def _serve(settings: Settings) -> tuple[int, bool]:

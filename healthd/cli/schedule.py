@@ -11,6 +11,7 @@ from healthd.cli.common import (
     catalogue_or_refuse,
     checks_option,
     format_option,
+    known_or_refuse,
     plain,
     print_json,
     print_table,
@@ -29,6 +30,7 @@ from healthd.schedule import upcoming
 def next_(until: str, start: str, system: str, folders: tuple[str, ...], output: str) -> int:
     """The coming calendar runs, each in its system's time zone; interval checks are summed up."""
     catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
+    known_or_refuse(catalogue, system)
     try:
         ahead = parse_duration(until)
     except UnitError as error:
