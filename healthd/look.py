@@ -19,7 +19,9 @@ from healthd.settings import Settings
 BACKSTOP = timedelta(milliseconds=300)
 
 # Technologies whose looks cost a thread or a process each.
-CONCURRENCY: Mapping[str, int] = {"command": 8, "files": 8, "disk": 8, "restore_drill": 1}
+CONCURRENCY: Mapping[str, int] = {
+    "command": 8, "files": 8, "disk": 8, "environment": 8, "logs": 4, "audit": 4, "restore_drill": 1, "load_benchmark": 1,
+}  # fmt: skip
 
 Shared = dict[Hashable, asyncio.Future[Any]]
 
