@@ -20,7 +20,8 @@ BACKSTOP = timedelta(milliseconds=300)
 
 # Technologies whose looks cost a thread or a process each.
 CONCURRENCY: Mapping[str, int] = {
-    "command": 8, "files": 8, "disk": 8, "environment": 8, "logs": 4, "audit": 4, "restore_drill": 1, "load_benchmark": 1,
+    "command": 8, "files": 8, "disk": 8, "environment": 8,
+    "logs": 4, "audit": 4, "restore_drill": 1, "load_benchmark": 1,
 }  # fmt: skip
 
 Shared = dict[Hashable, asyncio.Future[Any]]
