@@ -5,6 +5,7 @@ The expectations are taken from the documents, not from the catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -182,3 +183,21 @@ def test_every_documented_limit_is_in_the_table() -> None:
             for limit in item.limits:
                 found = [c.name for c in covering if f"{document.name}/{item.id}" in c.covers]
                 assert any((check, limit.row or limit.measure) in tried for check in found), item.id
+
+
+@pytest.mark.parametrize(
+    ("line", "slow"),
+    [
+        ("GET /api/videos request_duration 999", False),
+        ("GET /api/videos request_duration 1000", False),
+        ("GET /api/videos request_duration 1000.0", False),
+        ("GET /api/videos request_duration 1000.4", True),
+        ("GET /api/videos request_duration 1001", True),
+        ("GET /api/videos request_duration 12345.6 ", True),
+        ("GET /api/videos request_duration 99.1234", False),
+        ("GET /api/videos/12345 took 2000", False),
+    ],
+)
+def test_a_slow_request_is_one_whose_last_word_is_over_1000(line: str, slow: bool) -> None:
+    pattern: str = catalogue().checks["syncwatch/slow-requests"].probe.params.pattern
+    assert bool(re.search(pattern, line)) is slow
