@@ -215,8 +215,9 @@ import asyncio, json, os, pwd, sys
 from tests.component.looking import looking, values
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeError
+probe = PROBES["files"]
 async def main():
-    async with looking(PROBES["files"]) as look:
+    async with looking(probe) as look:
         try:
             observation = await look(**json.loads(sys.argv[1]))
             print(json.dumps({"values": values(observation), "evidence": [e.text for e in observation.evidence]}))

@@ -132,7 +132,7 @@ class PostgresServer:
             subprocess.run([binaries / "postgres", "-V"], user=self.system_user, capture_output=True, check=True)
         except PermissionError:  # inside root's home, for example: the server's user cannot get there
             self._copy = Path(tempfile.mkdtemp(prefix="healthd-pg-bin-"))
-            self._hand_over(self._copy)
+            self._copy.chmod(0o755)  # for whatever user a program drops to
             return _copy_installation(binaries, self._copy)
         return binaries
 
