@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,7 +63,7 @@ def _table() -> dict[str, tuple[Unit, float]]:
     table |= {"ratio": (Unit.RATIO, 1.0)}
     table |= {word: (Unit.SECONDS, factor) for word, factor in _TIME.items()}
     table |= {word: (Unit.BYTES, factor) for word, factor in _BYTES.items()}
-    table |= {word: (Unit.COUNT, 1.0) for word in _COUNT_WORDS}
+    table |= dict.fromkeys(_COUNT_WORDS, (Unit.COUNT, 1.0))
     table |= {f"{word}/s": (Unit.BYTES_PER_SECOND, factor) for word, factor in _BYTES.items()}
     for word in ("", "req", "reqs", *_COUNT_WORDS):
         table |= {
@@ -100,9 +101,9 @@ def parse_quantity(text: str) -> Quantity:
         # division keeps 80% and 500ms the doubles that 0.8 and 0.5 are
         return Quantity(value / round(1 / factor) if 0 < factor < 1 else value * factor, unit)
     compound = _COMPOUND.findall(text.lower())
-    if len(compound) > 1 and all(part in _TIME for _, part in compound):
-        if re.sub(r"\s", "", text.lower()) == "".join(n + u for n, u in compound):
-            return Quantity(sum(float(n) * _TIME[u] for n, u in compound), Unit.SECONDS)
+    whole = re.sub(r"\s", "", text.lower()) == "".join(n + u for n, u in compound)
+    if len(compound) > 1 and whole and all(part in _TIME for _, part in compound):
+        return Quantity(sum(float(n) * _TIME[u] for n, u in compound), Unit.SECONDS)
     near = get_close_matches(word, SUFFIXES, n=1, cutoff=0.4)
     raise UnitError(f"unknown unit {suffix.strip()!r} in {text!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
@@ -159,27 +160,26 @@ def format_duration(seconds: float) -> str:
     return sign + " ".join(f"{n}{u}" for n, u in parts[first : first + 2] if n)
 
 
+_SHORT = {Unit.DAYS: "d", Unit.PER_SECOND: "/s", Unit.CELSIUS: "°C"}
+
+
 def format_value(value: float | str, unit: Unit | str | None) -> str:
     """A measurement for people: 0.25 seconds is 250ms, 0.5 ratio is 50%, 2e9 bytes is 2GB."""
     if isinstance(value, str):
         return value
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         return str(value)
-    match unit:
-        case Unit.SECONDS:
-            return format_duration(value)
-        case Unit.RATIO:
-            return f"{value * 100:.4g}%"
-        case Unit.DAYS:
-            return f"{value:.4g}d"
-        case Unit.BYTES | Unit.BYTES_PER_SECOND:
-            return _format_bytes(value) + ("/s" if unit == Unit.BYTES_PER_SECOND else "")
-        case Unit.PER_SECOND:
-            return f"{value:.4g}/s"
-        case Unit.CELSIUS:
-            return f"{value:.4g}°C"
-        case _:
-            return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+    if unit == Unit.SECONDS:
+        return format_duration(value)
+    if unit in (Unit.BYTES, Unit.BYTES_PER_SECOND):
+        return _format_bytes(value) + ("/s" if unit == Unit.BYTES_PER_SECOND else "")
+    if unit == Unit.RATIO:
+        return f"{value * 100:.4g}%"
+    suffix = _SHORT.get(str(unit))
+    if suffix is not None:
+        return f"{value:.4g}{suffix}"
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+
 
 
 def format_exact(value: float, unit: Unit | str | None) -> str:

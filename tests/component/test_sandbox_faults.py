@@ -11,7 +11,6 @@ from healthd.sandbox.faults import FAULTS
 from tests.servers.sandbox import Sandbox, until
 
 
-
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), "--no-daemon").start()
