@@ -75,9 +75,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A task that a person does and signs for: at each firing of `cadence` (a name of the system's cadences), or
+    """A task that a person does and signs for, at each firing of `cadence` (a name of the system's cadences).
 
-    `within` so long after each incident of one of `severities`.
+    Or `within` so long after each incident of one of `severities`: then `cadence` is "".
     """
 
     name: str
