@@ -160,14 +160,12 @@ def format_duration(seconds: float) -> str:
     return sign + " ".join(f"{n}{u}" for n, u in parts[first : first + 2] if n)
 
 
-_SHORT = {Unit.DAYS: "d", Unit.PER_SECOND: "/s", Unit.CELSIUS: "°C"}
+_SHORT: dict[str, str] = {Unit.DAYS: "d", Unit.PER_SECOND: "/s", Unit.CELSIUS: "°C"}
 
 
 def format_value(value: float | str, unit: Unit | str | None) -> str:
     """A measurement for people: 0.25 seconds is 250ms, 0.5 ratio is 50%, 2e9 bytes is 2GB."""
-    if isinstance(value, str):
-        return value
-    if not math.isfinite(value):
+    if isinstance(value, str) or not math.isfinite(value):
         return str(value)
     if unit == Unit.SECONDS:
         return format_duration(value)
@@ -179,7 +177,6 @@ def format_value(value: float | str, unit: Unit | str | None) -> str:
     if suffix is not None:
         return f"{value:.4g}{suffix}"
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
-
 
 
 def format_exact(value: float, unit: Unit | str | None) -> str:
