@@ -1,4 +1,4 @@
-"""The datadog probes against a server that answers in the shapes recorded from Datadog's API, version 1."""
+"""The datadog probes against a server that answers as the reference of Datadog's API, version 1, says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forecasts, comparisons and targets against a real Prometheus; Grafana's alerts as recorded from its API."""
+"""Forecasts, comparisons and targets against a real Prometheus; Grafana's alerts as its reference shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sentry probe against a server that answers in the shapes recorded from Sentry's API."""
+"""The sentry probe against a server that answers as the reference of Sentry's API says."""
 
 from __future__ import annotations
 
