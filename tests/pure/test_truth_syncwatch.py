@@ -92,6 +92,10 @@ TABLE = """
     redis-standby         redis_standby         1 OK, 2 OK, 0 CRITICAL
     videos-bucket         versioning            Enabled OK, Suspended CRITICAL, Disabled CRITICAL
     videos-bucket         videos_expire         72h OK, 73h WARNING, 71h CRITICAL
+    # Running Benchmarks
+    load-test             load_rate             5000/s OK, 1001/s OK, 1000/s WARNING, 10/s WARNING
+    load-test             load_mean             10ms OK, 99ms OK, 100ms WARNING, 5s WARNING
+    load-test             load_failures         0 OK, 1 WARNING
     # Scaling, load balancer
     autoscaler            autoscaler_min        3 OK, 2 WARNING, 4 WARNING
     autoscaler            autoscaler_max        10 OK, 9 WARNING, 11 WARNING
