@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from healthd import __version__, pauses
+from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
 from healthd.loading import builtin, load_catalogue, secrets_of
@@ -22,6 +22,7 @@ from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.redact import Redactor
 from healthd.notify import Outbox
+from healthd.pauses import Pauses
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
 from healthd.schedule import Scheduler, upcoming
@@ -88,6 +89,7 @@ class App:
             on_clock_jump=lambda seconds: self._corridor.expect_again(),
         )
         self._corridor.confirm = self._scheduler.once
+        self._pauses = Pauses()
         self._catalogue: Catalogue | None = None
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -178,7 +180,7 @@ class App:
         self._background(self._every(PRUNE_EVERY, self._prune))
         self._background(self._every(AGE_EVERY, self._age))
         self._background(self._every(SETTLE_EVERY, self._collect))
-        pauses.settle()
+        self._pauses.settle()
         if self.settings.reload_watch:
             self._background(self._watch_files())
         self._not_ready = []
@@ -207,7 +209,7 @@ class App:
                     await self._recorder.commit(Commit(marks=marks))
             else:
                 self._catalogue = new
-            pauses.settle()
+            self._pauses.settle()
             result = ReloadResult((), len(added), len(changed), len(removed))
             log.info("reloaded", by=actor, added=result.added, changed=result.changed, removed=result.removed)
             counts = f"{result.added} added, {result.changed} changed, {result.removed} removed"
@@ -346,10 +348,10 @@ class App:
             log.error("audit_not_saved", reason=error.reason)
 
     async def _age(self) -> None:
-        pauses.age()
+        self._pauses.age()
 
     async def _collect(self) -> None:
-        pauses.settle()
+        self._pauses.settle()
 
     async def _scan(self) -> None:
         self._corridor.scan()
