@@ -18,7 +18,7 @@ run: set-up ## set up, then run healthd against an emulated production on this m
 test: set-up ## install the servers the tests need (as root) and run the whole suite
 	@.ci/servers
 	@.ci/kube-apiserver
-	@exec $(BIN)/pytest -n auto --maxprocesses 4 $(ARGS)
+	@exec $(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: set-up ## ruff, mypy --strict, and which package may import which
 	$(BIN)/ruff check .

@@ -1,20 +1,40 @@
 """Fixtures of the whole suite: real servers, one per worker, on loopback."""
 
-from importlib.util import find_spec
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 
 # each module holds one server's class and its fixtures
 pytest_plugins = [
-    name
-    for name in (
-        "tests.servers.docker",
-        "tests.servers.kubelet",
-        "tests.servers.kubernetes",
-        "tests.servers.aws",
-        "tests.servers.nginx",
-        "tests.servers.postgres",
-        "tests.servers.prometheus",
-        "tests.servers.receiver",
-        "tests.servers.redis",
-    )
-    if find_spec(name)
+    "tests.servers.aws",
+    "tests.servers.docker",
+    "tests.servers.kubelet",
+    "tests.servers.kubernetes",
+    "tests.servers.nginx",
+    "tests.servers.postgres",
+    "tests.servers.prometheus",
+    "tests.servers.receiver",
+    "tests.servers.redis",
 ]
+
+HERE = Path(__file__).parent
+# tests around a server that is slow to start stay on one worker, so that it is started once
+TOGETHER = (
+    "component/aws",
+    "component/docker",
+    "component/kubernetes",
+    "component/test_probe_prometheus",
+    "component/test_sandbox_faults",
+    "component/web",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        for group in TOGETHER:
+            if place.startswith(group):
+                item.add_marker(pytest.mark.xdist_group(group))

@@ -16,7 +16,7 @@ ROWS = "SELECT n, repeat('x', 1000000) AS field FROM generate_series(1, 100) AS 
 
 # kilobytes; one field arrives on loopback faster than a busy machine looks how much has come, rows are read one by one
 @pytest.mark.parametrize(
-    ("sql", "place", "growth"), [(FIELD, "tcp", 250_000), (ROWS, "tcp", 60_000), (ROWS, "socket", 60_000)]
+    ("sql", "place", "growth"), [(FIELD, "tcp", 250_000), (ROWS, "tcp", 100_000), (ROWS, "socket", 100_000)]
 )
 async def test_more_than_can_be_taken(
     postgres: PostgresServer, query: Looker, sql: str, place: str, growth: int
