@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from healthd.sandbox.child import Child, SandboxError, free_port
 
@@ -82,7 +82,9 @@ class Storage:
 
     async def _request(self, method: str, path: str, body: bytes = b"") -> None:
         if self._session is None:
-            self._session = ClientSession(timeout=ClientTimeout(total=5))
+            # a connection each: its server may close an idle one just as it is used again
+            connector = TCPConnector(force_close=True)
+            self._session = ClientSession(timeout=ClientTimeout(total=10), connector=connector)
         try:
             async with self._session.request(method, f"{self.url}/{path}", data=body, headers=_SIGNED) as response:
                 if response.status >= 400:

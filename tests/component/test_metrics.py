@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import time
@@ -129,15 +130,19 @@ async def test_a_scrape_of_ten_thousand_checks_gives_way_to_the_rest() -> None:
 
     async def heartbeat() -> None:
         nonlocal longest
-        last = time.perf_counter()
+        last = time.thread_time()  # of this thread alone: other tests may have the processor meanwhile
         while True:
             await asyncio.sleep(0)
-            now = time.perf_counter()
+            now = time.thread_time()
             longest, last = max(longest, now - last), now
 
-    beating = asyncio.create_task(heartbeat())
-    text = await metrics.render(checks, states, seen)
-    beating.cancel()
+    gc.freeze()  # as the daemon does
+    try:
+        beating = asyncio.create_task(heartbeat())
+        text = await metrics.render(checks, states, seen)
+        beating.cancel()
+    finally:
+        gc.unfreeze()
     assert text.count(b"\nhealthd_check_status{") == 10_000
     assert longest < 0.25  # generous: it is 5 to 15 ms on an idle machine, and 600 ms without slices
 

@@ -31,11 +31,16 @@ class BoundedSession:
         self._inner, self._mine = inner, mine
 
     def send(self, request: Any) -> Any:
-        """The response, its body read. Raises what botocore's session does, and TooLongError, StoppedError."""
+        """The response, its body read unless it is an object's.
+
+        Raises what botocore's session does, and TooLongError, StoppedError.
+        """
         from botocore.awsrequest import AWSResponse
 
         if self._mine.stop.is_set():
             raise StoppedError
+        if request.stream_output:  # an object: whoever asked reads it piece by piece, and knows how much is enough
+            return self._inner.send(request)
         request.stream_output = True
         response = self._inner.send(request)
         try:

@@ -130,8 +130,9 @@ async def test_who_waits_for_whom(postgres: PostgresServer, locks: Looker, activ
         lines = evidence(seen, "who waits for whom").splitlines()
         assert "blocks" in lines[0]
         assert "idle in transaction" in lines[0]
-        assert "for ShareLock on guarded, blocked by" in lines[1]
-        assert lines[2].endswith("SELECT * FROM guarded WHERE id = ?")
+        shared, selected = sorted(lines[1:3], key=lambda line: line.endswith("SELECT * FROM guarded WHERE id = ?"))
+        assert "for ShareLock on guarded, blocked by" in shared
+        assert "for AccessShareLock on guarded, blocked by" in selected
         assert values(await activity(url=url))["waiting"] == 2
 
 
