@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -25,13 +25,13 @@ from healthd.notify import Outbox
 from healthd.pauses import Pauses
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
-from healthd.schedule import Scheduler, upcoming
+from healthd.schedule import Scheduler
 from healthd.settings import Settings
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
 from healthd.store.recorder import Recorder
 from healthd.telling import Teller
-from healthd.web.daemon import ReloadResult, Upcoming
+from healthd.web.daemon import ReloadResult
 
 STORE_GRACE = 3.0  # seconds for closing a store
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
@@ -284,11 +284,6 @@ class App:
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""
         return [*self._not_ready, *([self._recorder.problem] if self._recorder.problem else [])]
-
-    def upcoming(self, until: timedelta) -> Sequence[Upcoming]:
-        """The coming calendar runs, soonest first."""
-        now = self._now()
-        return [Upcoming(*run) for run in upcoming(self.catalogue.checks.values(), now, now + until)]
 
     async def exposition(self) -> bytes:
         """`/metrics`."""

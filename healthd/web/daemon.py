@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from healthd.model.catalogue import Catalogue
@@ -22,15 +22,6 @@ class ReloadResult:
     added: int = 0
     changed: int = 0
     removed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Upcoming:
-    """One coming run."""
-
-    at: datetime
-    check_id: str
-    cadence: str
 
 
 class Daemon(Protocol):
@@ -66,9 +57,6 @@ class Daemon(Protocol):
 
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""
-
-    def upcoming(self, until: timedelta) -> Sequence[Upcoming]:
-        """The coming calendar runs, soonest first."""
 
     async def exposition(self) -> bytes:
         """`/metrics`, Prometheus text format 0.0.4. Yields to running checks while it renders."""
