@@ -2,7 +2,7 @@
 
 The client library keeps whole answers in memory and knows no limit, and one field may hold a gigabyte. So what
 arrives is counted, at the socket, while it waits for the rest. On a local socket the system tells less, and the count
-is rough: answers of many rows are stopped, one huge field may pass.
+is rough: too low where the library reads much at a time, so an answer may pass that should not.
 """
 
 from __future__ import annotations
