@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from healthd.incidents import Decision
@@ -12,6 +11,7 @@ from healthd.model.catalogue import Catalogue, ChannelSpec, Check
 from healthd.model.incidents import Incident, Message
 from healthd.model.outcomes import Evidence, Verdict
 from healthd.notify import compose, match
+from healthd.notify.compose import rfc3339
 
 TOLD = frozenset({"firing", "worsened", "resolved"})  # an improvement stands in the timeline and disturbs nobody
 
@@ -58,8 +58,8 @@ class Teller:
         body = dict(incident.details.get("body", {}))
         if not body:
             return incident, ()
-        ended = {"level": incident.level.name.lower(), "resolved_at": _rfc3339(decision.entry.at)}
-        body |= {"event": decision.event, "at": _rfc3339(decision.entry.at), "incident": body["incident"] | ended}
+        ended = {"level": incident.level.name.lower(), "resolved_at": rfc3339(decision.entry.at)}
+        body |= {"event": decision.event, "at": rfc3339(decision.entry.at), "incident": body["incident"] | ended}
         return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
 
     def _channels(self, incident: Incident, check: Check) -> tuple[str, ...]:
@@ -90,7 +90,3 @@ class Teller:
             Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told
         )
         return replace(incident, details=details), messages
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
