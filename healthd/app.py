@@ -26,6 +26,7 @@ from healthd.pauses import Pauses
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
 from healthd.schedule import Scheduler
+from healthd.services import House, Service
 from healthd.settings import Settings
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
@@ -89,6 +90,7 @@ class App:
             on_clock_jump=lambda seconds: self._corridor.expect_again(),
         )
         self._corridor.confirm = self._scheduler.once
+        self._services = self._make_services()
         self._pauses = Pauses()
         self._catalogue: Catalogue | None = None
         self._reloading = asyncio.Lock()
@@ -97,6 +99,21 @@ class App:
         self._not_ready: list[str] = ["starting"]
         self._reload_problem = ""
         self.hangs = False  # after `stop`: a thread is stuck in the store, and would hold up the end of the process
+
+    def _make_services(self) -> list[Service]:
+        """In the order in which they hear of a catalogue."""
+        house = House(
+            settings=self.settings,
+            store=self.store,
+            recorder=self._recorder,
+            corridor=self._corridor,
+            teller=self._teller,
+            metrics=self.metrics,
+            now=self._now,
+            audit=self._audit,
+        )
+        del house  # until the first service needs it
+        return []
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -138,6 +155,7 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
         await self._corridor.drain(max(0.5, grace - 4))
         await self._recorder.close()
         await self._outbox.stop(1.0)
@@ -169,6 +187,8 @@ class App:
         await self.store.open()
         states = await self.store.states()
         self._corridor.restore(states, await self.store.latest(), await self.store.open_incidents())
+        for service in self._services:
+            await service.restore()
         await self._put_in_force(self._catalogue)
         checks = self._catalogue.checks.values()
         last_runs = {s.check_id: s.last_run for s in states.values() if s.last_run is not None}
@@ -226,6 +246,8 @@ class App:
         self._teller.channels = channels
         self._outbox.reconfigure(channels)
         gone = await self._corridor.adopt(catalogue)
+        for service in self._services:
+            service.adopt(catalogue)
         if gone:
             try:
                 await self.store.forget(gone)
@@ -350,6 +372,13 @@ class App:
 
     async def _scan(self) -> None:
         self._corridor.scan()
+        for service in self._services:
+            try:
+                await service.scan(self._now())
+            except StoreError as error:
+                log.warning("store_unavailable", reason=error.reason)
+            except Exception:
+                log.exception("service_failed", service=type(service).__name__)
 
     async def _prune(self) -> None:
         settings = self.settings

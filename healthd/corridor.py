@@ -62,6 +62,8 @@ class Corridor:
         self._excused = False
         self._dependants: Mapping[str, Sequence[str]] = {}
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
+        self.on_outcome: list[Callable[[Due, Outcome], None]] = []  # told of every run once it is recorded
+        self.on_incident: list[Callable[[Decision, Incident], None]] = []  # of every change of one, likewise
         self.redact: Callable[[str], str] = str
         self.checks: Mapping[str, Check] = {}  # in force and enabled, by id
         self.states: dict[str, CheckState] = {}
@@ -82,10 +84,29 @@ class Corridor:
 
     async def acknowledge(self, incident_id: str, actor: str, note: str) -> Incident:
         """KeyError for an incident that is not open."""
-        decision = acknowledge(self.incidents[incident_id], self._gear.now(), actor, note)
-        self.incidents[incident_id] = decision.incident
-        await self._gear.recorder.commit(Commit(incidents=(decision.incident,), timeline=(decision.entry,)))
-        return decision.incident
+        incident = await self.amend(incident_id, lambda i: acknowledge(i, self._gear.now(), actor, note))
+        if incident is None:
+            raise KeyError(incident_id)
+        return incident
+
+    async def amend(self, incident_id: str, change: Callable[[Incident], Decision | None]) -> Incident | None:
+        """Something happened to an open incident beside its check: acknowledged, escalated, diagnosed. `change` is
+        given the incident as it is now and says what becomes of it. None when it is not open (any more)."""
+        incident = self.incidents.get(incident_id)
+        if incident is None:
+            return None
+        decision = change(incident)
+        if decision is None:
+            return incident
+        check, state = self.checks[incident.check_id], self.states[incident.check_id]
+        seen = self.latest.get(check.id)
+        told, messages = self._gear.teller.tell(
+            decision, check, state.verdicts, seen.evidence if seen else (), self._kept_quiet(check.id)
+        )
+        self._keep(told)
+        await self._gear.recorder.commit(Commit(incidents=(told,), timeline=(decision.entry,), messages=messages))
+        self._heard(decision, told)
+        return told
 
     def scan(self) -> None:
         """Called every second: which checks are overdue by now."""
@@ -139,6 +160,7 @@ class Corridor:
                 await self._gear.recorder.commit(
                     Commit(incidents=(ended,), timeline=(decision.entry,), messages=messages)
                 )
+                self._heard(decision, ended)
         for check in self.checks.values():
             state = self.states.get(check.id) or CheckState(check.id)
             if state.expected_by is None or state.fingerprint != check.fingerprint:
@@ -176,6 +198,8 @@ class Corridor:
         if due.late:
             gear.metrics.caught_up.labels(check.system).inc()
         await self._conclude(check, outcome, {due.mark: due.at} if due.mark else {})
+        for listener in self.on_outcome:
+            listener(due, outcome)
         return outcome
 
     async def _cut_short(self, due: Due, started: datetime) -> Outcome:
@@ -245,6 +269,7 @@ class Corridor:
         self._keep(told)
         timeline = (decision.entry, *_notes(told, kinds, self._gear.now()))
         await self._gear.recorder.commit(Commit(outcomes, (state,), (told,), timeline, messages, marks))
+        self._heard(decision, told)
 
     def _decision(self, check: Check, state: CheckState, incident: Incident | None) -> Decision | None:
         if state.firing and incident is None:
@@ -340,6 +365,10 @@ class Corridor:
         else:
             self._incident_of.pop(incident.check_id, None)
 
+    def _heard(self, decision: Decision, incident: Incident) -> None:
+        for listener in self.on_incident:
+            listener(decision, incident)
+
     def _log(self, decision: Decision, incident: Incident) -> None:
         method = log.warning if decision.event in ("firing", "worsened") else log.info
         method(
@@ -370,4 +399,3 @@ class Corridor:
 def _notes(incident: Incident, kinds: Collection[str], now: datetime) -> tuple[TimelineEntry, ...]:
     texts = {"flapping": "flapping: kept open until it is steady", "steady": "steady again"}
     return tuple(TimelineEntry(incident.id, now, kind, texts[kind]) for kind in kinds if kind in texts)
-

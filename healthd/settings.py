@@ -38,6 +38,8 @@ def _web_address(value: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
 def _split_at_commas(value: Any) -> Any:
     """Not at colons: a host may have its port."""
     return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
@@ -86,9 +88,7 @@ class Settings(BaseSettings):
     )
     scratch_dir: Path | None = Field(None, description="folder that restore drills may work in; without it: none")
     probe_concurrency: int = Field(100, ge=1, description="runs at once of one probe type")
-    concurrency: Mapping[str, AtLeastOne] = Field(
-        default_factory=dict, description='JSON, per probe type: {"aws": 4}'
-    )
+    concurrency: Mapping[str, AtLeastOne] = Field(default_factory=dict, description='JSON, per probe type: {"aws": 4}')
     default_timeout: Duration = timedelta(seconds=10)
     shutdown_grace: Duration = timedelta(seconds=10)
     reload_watch: bool = Field(True, description="reload when catalogue files change")

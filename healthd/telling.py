@@ -8,9 +8,9 @@ from typing import Any
 
 from healthd.incidents import Decision
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
-from healthd.model.incidents import Incident, Message
+from healthd.model.incidents import Incident, Message, Notice
 from healthd.model.outcomes import Evidence, Verdict
-from healthd.notify import compose, match
+from healthd.notify import CHANNELS, compose, compose_notice, match, match_notice
 from healthd.notify.compose import rfc3339
 
 TOLD = frozenset({"firing", "worsened", "resolved"})  # an improvement stands in the timeline and disturbs nobody
@@ -61,6 +61,15 @@ class Teller:
         ended = {"level": incident.level.name.lower(), "resolved_at": rfc3339(decision.entry.at)}
         body |= {"event": decision.event, "at": rfc3339(decision.entry.at), "incident": body["incident"] | ended}
         return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
+
+    def announce(self, notice: Notice) -> tuple[Message, ...]:
+        """One message per channel that the routes say and that carries notices. Commit them with what they tell of."""
+        assert self.catalogue is not None
+        able = [name for name, spec in self.channels.items() if CHANNELS[spec.type].notices]
+        told = match_notice(self.catalogue.routes, notice, able)
+        body = compose_notice(notice, self.catalogue.systems.get(notice.system), self._public_url, self.redact)
+        group = f"{notice.kind}/{notice.system}"
+        return tuple(Message(f"{notice.id}-{name}", name, group, body["event"], notice.at, body) for name in told)
 
     def _channels(self, incident: Incident, check: Check) -> tuple[str, ...]:
         """Those the routes say, and those that were told before: whoever was paged hears the end of it."""

@@ -133,6 +133,8 @@ def _route(shape: RouteShape, levels: tuple[Level, ...]) -> Route:
         levels=levels,
         labels=MappingProxyType(dict(shape.labels)),
         continue_=shape.continue_,
+        kinds=shape.kinds or shape.kind,
+        cadences=shape.cadences or shape.cadence,
     )
 
 

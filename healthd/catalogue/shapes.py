@@ -340,7 +340,7 @@ class ChannelShape(Shape):
 
 
 class RouteShape(Shape):
-    """Which incidents go to which channels: every criterion given must match; `*` stands for anything."""
+    """What goes to which channels: every criterion given must match; `*` stands for anything."""
 
     channels: Words = Field(min_length=1)
     """names of channels; slack, pagerduty and webhook come from the process settings"""
@@ -354,6 +354,12 @@ class RouteShape(Shape):
     levels: Words = ()
     """warning, critical or unknown"""
     level: Words = ()
+    kinds: Words = ()
+    """incident, report, attestation, window, silence or postmortem"""
+    kind: Words = ()
+    cadences: Words = ()
+    """of a report, or of a task asked for"""
+    cadence: Words = ()
     labels: dict[str, Label] = Field(default_factory=dict)
     """each must be a label of the check"""
     continue_: bool = Field(True, alias="continue")
@@ -361,7 +367,11 @@ class RouteShape(Shape):
 
     @model_validator(mode="after")
     def _one_spelling(self) -> RouteShape:
-        for one, many in (("system", "systems"), ("severity", "severities"), ("check", "checks"), ("level", "levels")):
+        spellings = (
+            *(("system", "systems"), ("severity", "severities"), ("check", "checks"), ("level", "levels")),
+            *(("kind", "kinds"), ("cadence", "cadences")),
+        )
+        for one, many in spellings:
             if getattr(self, one) and getattr(self, many):
                 raise RefusedError(f"{one!r} and {many!r} are the same thing", f"keep {many}")
         return self

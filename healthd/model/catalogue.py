@@ -210,7 +210,10 @@ class ChannelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which incidents go to which channels. Every criterion given must match; globs (`*`) are allowed in each."""
+    """What goes to which channels. Every criterion given must match; globs (`*`) are allowed in each.
+
+    `kinds` is `incident` or a kind of Notice. A criterion that a notice cannot meet (a check, a level) keeps it out.
+    """
 
     channels: tuple[str, ...]
     systems: tuple[str, ...] = ()
@@ -219,6 +222,8 @@ class Route:
     levels: tuple[Level, ...] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     continue_: bool = True  # whether later routes are tried too
+    kinds: tuple[str, ...] = ()
+    cadences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Message:
     """What the outbox carries to one channel: a snapshot, rendered by the channel when it is sent.
 
     `id` is unique and sent as the idempotency key; messages of one `group` (the incident) keep their order.
-    `event` is firing, worsened, improved, resolved or test. `body` is JSON-able; see notify/message.py for its keys.
+    `event` is firing, worsened, improved, resolved, notice or test. `body`: see notify/message.py.
     """
 
     id: str
@@ -65,6 +65,29 @@ class Message:
     attempts: int = 0
     next_attempt_at: datetime | None = None
     last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to tell people that is no incident: a report, a task asked for, a maintenance window announced.
+
+    `id` is unique: a notice told again under the same id is the same notice. `text` is Markdown. `path` is where it
+    stands on healthd's page ("/reports/..."), `fields` are short facts to show side by side, `severity` one of the
+    system's where it has any. `details` is JSON-able, for templates and programs. All of it is redacted when told.
+    """
+
+    kind: str  # report, attestation, window, silence, postmortem
+    id: str
+    system: str
+    title: str
+    text: str
+    at: datetime
+    severity: str = ""
+    cadence: str = ""
+    path: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ChannelError(Exception):

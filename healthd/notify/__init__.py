@@ -4,6 +4,7 @@ from healthd.notify.backoff import Policy
 from healthd.notify.channels import CHANNELS, ChannelType, build_channel, builtin_channels
 from healthd.notify.compose import compose, compose_test
 from healthd.notify.message import Body, Channel
+from healthd.notify.notices import compose_notice, match_notice
 from healthd.notify.outbox import Outbox
 from healthd.notify.routes import match
 
@@ -17,6 +18,8 @@ __all__ = [
     "build_channel",
     "builtin_channels",
     "compose",
+    "compose_notice",
     "compose_test",
     "match",
+    "match_notice",
 ]

@@ -26,11 +26,12 @@ class ChannelType:
 
     Options: type[BaseModel]
     make: Callable[[Any, Callable[[], datetime]], Channel]  # options, clock; connects to nothing yet
+    notices: bool = True  # whether it carries what is no incident
 
 
 CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
     {
-        "pagerduty": ChannelType(PagerDuty.Options, PagerDuty),
+        "pagerduty": ChannelType(PagerDuty.Options, PagerDuty, notices=False),
         "slack": ChannelType(Slack.Options, Slack),
         "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
     }

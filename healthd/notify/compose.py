@@ -56,15 +56,15 @@ def compose(
         "at": rfc3339(at),
         "pagerduty": (system.severities.get(incident.severity) or Severity(incident.severity, 3)).pagerduty,
     }
-    clean: Body = _clean(body, redact)
+    cleaned: Body = clean(body, redact)
     base = public_url.rstrip("/")
-    clean["incident"] |= {
+    cleaned["incident"] |= {
         "id": incident.id,
         "key": incident.key,
         "url": f"{base}/incidents/{incident.id}" if base else "",
     }
-    clean["check"] |= {"id": check.id, "url": f"{base}/checks/{check.id}" if base else ""}
-    return clean
+    cleaned["check"] |= {"id": check.id, "url": f"{base}/checks/{check.id}" if base else ""}
+    return cleaned
 
 
 def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
@@ -179,14 +179,14 @@ def _steps(steps: Sequence[Step]) -> list[dict[str, str]]:
     return [{"title": s.title, "when": s.when, "command": s.command} for s in steps[:MAX_STEPS]]
 
 
-def _clean(value: Any, redact: Callable[[str], str]) -> Any:
+def clean(value: Any, redact: Callable[[str], str]) -> Any:
     """Every text within, redacted, without what cannot be shown, and cut at MAX_TEXT."""
     if isinstance(value, str):
         # redacted before it is cut: half a secret would no longer be recognised
         text = redact(_UNPRINTABLE.sub("", value.replace("\r\n", "\n")))
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
     if isinstance(value, Mapping):
-        return {key: _clean(item, redact) for key, item in value.items()}
+        return {key: clean(item, redact) for key, item in value.items()}
     if isinstance(value, list):
-        return [_clean(item, redact) for item in value]
+        return [clean(item, redact) for item in value]
     return value

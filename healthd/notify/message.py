@@ -15,6 +15,13 @@ Plain JSON-able data, because it waits in the database; redacted before it is st
     at          RFC 3339 time of the event
     pagerduty   PagerDuty severity: critical | error | warning | info
 
+A notice (see Notice) is told with these keys instead:
+
+    event       notice
+    notice      {id, kind, title, text, severity, cadence, url, fields: [{name, value}], details: {..}}
+    system      {name, title}
+    at          RFC 3339 time of the notice
+
 Times are RFC 3339 in UTC with a "Z"; levels are lower-case words (ok, warning, critical, unknown). `value` is a number,
 a word, or null when the measure is missing or not finite. Texts without content are "". Lists and texts are bounded
 (compose.py says how).

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.records import Record
 
 
 class StoreError(Exception):
@@ -37,6 +38,7 @@ class Commit:
     timeline: tuple[TimelineEntry, ...] = ()
     messages: tuple[Message, ...] = ()
     marks: Mapping[str, datetime] = field(default_factory=dict)  # job key -> last due time handled
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,21 @@ class Store(Protocol):
 
     async def timeline(self, incident_id: str) -> list[TimelineEntry]:
         """In the order it happened."""
+
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        """One record by kind and id."""
+
+    async def records(
+        self,
+        kind: str,
+        *,
+        system: str = "",
+        name: str = "",
+        open_only: bool = False,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Record]:
+        """Newest first, those with `at` before `before`; empty words do not restrict."""
 
     async def outcomes(
         self, check_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100

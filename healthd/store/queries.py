@@ -9,14 +9,16 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.records import Record
 from healthd.store.base import AuditEntry, OutboxState
-from healthd.store.schema import audits, incidents, marks, messages, outcomes, states, timeline
+from healthd.store.schema import audits, incidents, marks, messages, outcomes, records, states, timeline
 from healthd.store.serialisation import (
     load_audit,
     load_entry,
     load_incident,
     load_message,
     load_outcome,
+    load_record,
     load_state,
     maybe_moment,
     moment_of,
@@ -98,6 +100,29 @@ def timeline_of(connection: Connection, incident_id: str) -> list[TimelineEntry]
     """By time, and as written where the time is the same."""
     query = select(timeline).where(timeline.c.incident_id == incident_id).order_by(timeline.c.at, timeline.c.seq)
     return [load_entry(row.incident_id, row.at, row.body) for row in connection.execute(query)]
+
+
+def record(connection: Connection, kind: str, record_id: str) -> Record | None:
+    """One by kind and id."""
+    query = select(records).where(records.c.kind == kind, records.c.id == record_id)
+    return next((load_record(row) for row in connection.execute(query).mappings()), None)
+
+
+def records_of(
+    connection: Connection, kind: str, *, system: str, name: str, open_only: bool, before: int | None, limit: int
+) -> list[Record]:
+    """Newest first; empty words do not restrict."""
+    query = select(records).where(records.c.kind == kind)
+    if system:
+        query = query.where(records.c.system == system)
+    if name:
+        query = query.where(records.c.name == name)
+    if open_only:
+        query = query.where(records.c.closed_at.is_(None))
+    if before is not None:
+        query = query.where(records.c.at < before)
+    newest = query.order_by(records.c.at.desc(), records.c.id.desc()).limit(limit)
+    return [load_record(row) for row in connection.execute(newest).mappings()]
 
 
 def _is_waiting(channel: str) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ import structlog
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.records import Record
 from healthd.store.base import Commit, Store, StoreError
 
 CAPACITY = 20_000  # outcomes kept in memory; beyond it the oldest are given up and counted
@@ -168,7 +169,7 @@ class _Writing:
 
 
 class _Kept:
-    """What waits, merged: of states, incidents and marks only the newest counts."""
+    """What waits, merged: of states, incidents, marks and records only the newest counts."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -178,9 +179,11 @@ class _Kept:
         self.timeline: list[TimelineEntry] = []
         self.messages: list[Message] = []
         self.marks: dict[str, datetime] = {}
+        self.records: dict[tuple[str, str], Record] = {}
 
     def empty(self) -> bool:
-        return not (self.outcomes or self.states or self.incidents or self.timeline or self.messages or self.marks)
+        parts = (self.outcomes, self.states, self.incidents, self.timeline, self.messages, self.marks, self.records)
+        return not any(parts)
 
     def add(self, commit: Commit) -> int:
         """Returns how many outcomes had to be given up."""
@@ -190,6 +193,7 @@ class _Kept:
         self.timeline.extend(commit.timeline)
         self.messages.extend(commit.messages)
         self.marks |= commit.marks
+        self.records |= {(r.kind, r.id): r for r in commit.records}
         dropped = max(0, len(self.outcomes) - self.capacity)
         for _ in range(dropped):
             self.outcomes.popleft()
@@ -203,6 +207,7 @@ class _Kept:
             tuple(self.timeline),
             tuple(self.messages),
             dict(self.marks),
+            tuple(self.records.values()),
         )
         self.__init__(self.capacity)  # type: ignore[misc]
         return commit

@@ -58,6 +58,9 @@ _MESSAGES = (
     " (SELECT seq FROM healthd_messages WHERE finished_at < ? AND status = ? LIMIT ?)"
 )
 _AUDITS = "DELETE FROM healthd_audits WHERE seq IN (SELECT seq FROM healthd_audits WHERE at < ? LIMIT ?)"
+_RECORDS = (
+    "DELETE FROM healthd_records WHERE (kind, id) IN (SELECT kind, id FROM healthd_records WHERE closed_at < ? LIMIT ?)"
+)
 _TIMELINE = (
     "DELETE FROM healthd_timeline WHERE incident_id IN"
     " (SELECT id FROM healthd_incidents WHERE resolved_at < ? ORDER BY resolved_at, id LIMIT ?)"
@@ -83,8 +86,9 @@ class Span:
 
 
 async def prune(database: Database, now: datetime, *, kept: timedelta, history: timedelta) -> int:
-    """Outcomes and delivered messages stay for `kept`; summaries, resolved incidents, messages given up and the
-    audit log for `history`. So does the newest outcome of a check that runs rarely. Returns the rows deleted."""
+    """Outcomes and delivered messages stay for `kept`; summaries, resolved incidents, closed records, messages given
+    up and the audit log for `history`. So does the newest outcome of a check that runs rarely. Returns the rows
+    deleted."""
     old, ancient = _hour_of(now - kept), _hour_of(now - history)
     spans = await database.read(_spans)
     await _sum_up(database, spans, until=_hour_of(now - _STRAGGLERS))
@@ -92,6 +96,7 @@ async def prune(database: Database, now: datetime, *, kept: timedelta, history: 
     deleted += await _delete(database, [(_HOURLY, (ancient, BATCH))])
     deleted += await _delete(database, [(sql, (ancient, _INCIDENTS_AT_ONCE)) for sql in (_TIMELINE, _INCIDENTS)])
     deleted += await _delete(database, [(_MESSAGES, (old, DELIVERED, BATCH))])
+    deleted += await _delete(database, [(_RECORDS, (ancient, BATCH))])
     deleted += await _delete(database, [(_MESSAGES, (ancient, GIVEN_UP, BATCH))])
     return deleted + await _delete(database, [(_AUDITS, (ancient, BATCH))])
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"  # the newest script in migrations/versions
+HEAD = "0003"  # the newest script in migrations/versions
 VERSION_TABLE = "healthd_schema_version"
 
 # Alembic's own, described here so that a new database needs no Alembic
@@ -136,3 +136,17 @@ hourly = Table(
     sqlite_with_rowid=False,
 )
 Index("healthd_hourly_hour", hourly.c.hour)
+
+records = Table(
+    "healthd_records",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("body", Text, nullable=False),
+)
+Index("healthd_records_at", records.c.kind, records.c.at)
+Index("healthd_records_closed", records.c.closed_at)

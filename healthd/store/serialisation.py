@@ -11,6 +11,7 @@ from typing import Any
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Evidence, Level, Measurement, Outcome, RowState, Verdict
+from healthd.model.records import Record
 from healthd.model.units import Unit
 from healthd.store.base import AuditEntry
 
@@ -227,6 +228,24 @@ def load_message(columns: Columns) -> Message:
         attempts=columns["attempts"],
         next_attempt_at=maybe_moment(columns["next_attempt_at"]),
         last_error=columns["last_error"],
+    )
+
+
+def dump_record(record: Record) -> str:
+    """The body alone; the rest are columns."""
+    return _encode(record.body)
+
+
+def load_record(columns: Columns) -> Record:
+    """From the columns of the records table, by name."""
+    return Record(
+        kind=columns["kind"],
+        id=columns["id"],
+        at=moment_of(columns["at"]),
+        system=columns["system"],
+        name=columns["name"],
+        closed_at=maybe_moment(columns["closed_at"]),
+        body=json.loads(columns["body"]),
     )
 
 

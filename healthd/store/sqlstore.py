@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.records import Record
 from healthd.store import queries
 from healthd.store.backend import backend_for
 from healthd.store.base import AuditEntry, Commit, OutboxState, Point
@@ -77,6 +78,28 @@ class SqlStore:
     async def timeline(self, incident_id: str) -> list[TimelineEntry]:
         """In the order it happened."""
         return await self._database.read(lambda c: queries.timeline_of(c, incident_id))
+
+    async def record(self, kind: str, record_id: str) -> Record | None:
+        """One record by kind and id."""
+        return await self._database.read(lambda c: queries.record(c, kind, record_id))
+
+    async def records(
+        self,
+        kind: str,
+        *,
+        system: str = "",
+        name: str = "",
+        open_only: bool = False,
+        before: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Record]:
+        """Newest first, those with `at` before `before`; empty words do not restrict."""
+        end = maybe_micros(before)
+        return await self._database.read(
+            lambda c: queries.records_of(
+                c, kind, system=system, name=name, open_only=open_only, before=end, limit=limit
+            )
+        )
 
     async def outcomes(
         self, check_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100

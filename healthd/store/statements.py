@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.records import Record
 from healthd.store.base import AuditEntry, Commit
 from healthd.store.serialisation import (
     dump_audit,
@@ -17,6 +18,7 @@ from healthd.store.serialisation import (
     dump_incident,
     dump_message,
     dump_outcome,
+    dump_record,
     dump_state,
     maybe_micros,
     micros,
@@ -45,6 +47,11 @@ MESSAGE = (
     " VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 MARK = "INSERT INTO healthd_marks (key, at) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET at = excluded.at"
+RECORD = (
+    "INSERT INTO healthd_records (kind, id, system, name, at, closed_at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT (kind, id) DO UPDATE SET system = excluded.system, name = excluded.name, at = excluded.at,"
+    " closed_at = excluded.closed_at, body = excluded.body"
+)
 FORGET = "DELETE FROM healthd_states WHERE check_id = ?"
 FINISH = "UPDATE healthd_messages SET status = ?, finished_at = ? WHERE id = ? AND status = 0"
 FAILED = (
@@ -69,6 +76,7 @@ def commit_steps(commit: Commit) -> list[Step]:
     steps += [timeline_step(entry) for entry in commit.timeline]
     steps += [(MESSAGE, _message_row(message)) for message in commit.messages]
     steps += [(MARK, (key, micros(at))) for key, at in commit.marks.items()]
+    steps += [(RECORD, _record_row(record)) for record in commit.records]
     return steps
 
 
@@ -98,6 +106,11 @@ def _incident_row(incident: Incident) -> Row:
         maybe_micros(incident.resolved_at),
         dump_incident(incident),
     )
+
+
+def _record_row(record: Record) -> Row:
+    closed_at = maybe_micros(record.closed_at)
+    return (record.kind, record.id, record.system, record.name, micros(record.at), closed_at, dump_record(record))
 
 
 def _message_row(message: Message) -> Row:

@@ -9,6 +9,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from healthd.model.outcomes import CheckState, Level
+from healthd.model.records import Record
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, StoreError
 from tests.component.store.examples import DAY, HOUR, MINUTE, T0, entry, incident, message, outcome
@@ -190,3 +191,20 @@ async def test_a_store_that_is_not_open_says_so(url: str) -> None:
 async def test_an_empty_commit_is_fine(store: SqlStore) -> None:
     await store.commit(Commit())
     await store.forget([])
+
+
+async def test_records_are_found_by_kind_system_and_name(store: SqlStore) -> None:
+    asked = Record("attestation", "a-1", T0, "shop", "drill", body={"who": "ann", "left": None})
+    later = Record("attestation", "a-2", T0 + DAY, "shop", "review", closed_at=T0 + DAY)
+    other = Record("attestation", "a-3", T0 + HOUR, "bank", "drill")
+    await store.commit(Commit(records=(asked, later, other, Record("silence", "a-1", T0))))
+    assert await store.record("attestation", "a-1") == asked
+    assert await store.record("report", "a-1") is None
+    assert await store.records("attestation") == [later, other, asked]
+    assert await store.records("attestation", limit=1) == [later]
+    assert await store.records("attestation", system="shop", name="drill") == [asked]
+    assert await store.records("attestation", open_only=True, before=T0 + HOUR) == [asked]
+    given = replace(asked, closed_at=T0 + HOUR, body={"by": "ann"})
+    await store.commit(Commit(records=(given,)))
+    assert await store.record("attestation", "a-1") == given
+    assert await store.records("attestation", open_only=True) == [other]
