@@ -63,6 +63,21 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Availability:
+    """How the runs of a check ended over some time. A run that could not look says nothing of what it looks at."""
+
+    runs: int = 0
+    critical: int = 0
+    unknown: int = 0
+
+    @property
+    def ratio(self) -> float | None:
+        """Share of the runs that could look and were not critical; None when none could."""
+        seen = self.runs - self.unknown
+        return 1 - self.critical / seen if seen > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxState:
     """Per channel: how many messages wait and since when the oldest does."""
 
@@ -135,6 +150,9 @@ class Store(Protocol):
         """At most about `points` slots of equal width, empty ones left out.
 
         `series` "" is the worst one of each run, where there are several."""
+
+    async def availability(self, since: datetime, checks: Sequence[str] = ()) -> dict[str, Availability]:
+        """By check id: how its runs ended since the beginning of that hour. Without `checks`: of all that have run."""
 
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""

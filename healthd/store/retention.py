@@ -130,12 +130,12 @@ def _new_hours(connection: Connection, spans: Sequence[Span], until: int) -> lis
 
 
 def _summaries(connection: Connection, check_id: str, since: int, until: int) -> Iterator[Step]:
-    query = select(outcomes.c.started, outcomes.c.body).where(
+    query = select(outcomes.c.started, outcomes.c.level, outcomes.c.body).where(
         outcomes.c.check_id == check_id, outcomes.c.started >= since, outcomes.c.started < until
     )
     if until - since > _MANY_HOURS:
         query = query.execution_options(yield_per=500)
-    return hourly_steps(check_id, ((row.started, row.body) for row in connection.execute(query)))
+    return hourly_steps(check_id, ((row.started, row.level, row.body) for row in connection.execute(query)))
 
 
 async def _delete_outcomes(database: Database, spans: Sequence[Span], old: int, ancient: int) -> int:

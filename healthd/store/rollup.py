@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from healthd.model.outcomes import Level
 from healthd.store.serialisation import plain_text
 from healthd.store.statements import HOURLY, Step
 
 HOUR = 3600 * 1_000_000  # microseconds
 RUNS = ""  # the measure under which the number of runs in an hour is kept
+BAD = {Level.CRITICAL: " critical", Level.UNKNOWN: " unknown"}  # likewise of the runs that ended so, if any did
 _KEY_LENGTH = 200  # characters of a measure's or series' name: an index has its limits
 
 
@@ -73,12 +75,14 @@ def _key(name: str) -> str:
     return plain_text(name)[:_KEY_LENGTH]
 
 
-def hourly_steps(check_id: str, rows: Iterable[tuple[int, str]]) -> Iterator[Step]:
-    """Summaries of one check's outcomes (started, body), for whole hours."""
+def hourly_steps(check_id: str, rows: Iterable[tuple[int, int, str]]) -> Iterator[Step]:
+    """Summaries of one check's outcomes (started, level, body), for whole hours."""
     hours: dict[tuple[int, str, str], Summary] = {}
-    for started, body in rows:
+    for started, level, body in rows:
         hour = started // HOUR * HOUR
         hours.setdefault((hour, RUNS, ""), Summary()).add(1.0)
+        if level in BAD:
+            hours.setdefault((hour, BAD[Level(level)], ""), Summary()).add(1.0)
         for (measure, series), value in values_of(body).items():
             hours.setdefault((hour, measure, series), Summary()).add(value)
     for (hour, measure, series), summary in hours.items():

@@ -9,8 +9,9 @@ from healthd.model.incidents import Incident, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
 from healthd.store import queries
+from healthd.store.availability import availability
 from healthd.store.backend import backend_for
-from healthd.store.base import AuditEntry, Commit, OutboxState, Point
+from healthd.store.base import AuditEntry, Availability, Commit, OutboxState, Point
 from healthd.store.database import Database
 from healthd.store.history import Question, history
 from healthd.store.retention import prune
@@ -119,6 +120,10 @@ class SqlStore:
         or the one asked for."""
         question = Question(check_id, measure, series, micros(since), micros(until), points)
         return await self._database.read(lambda c: history(c, question))
+
+    async def availability(self, since: datetime, checks: Sequence[str] = ()) -> dict[str, Availability]:
+        """By check id: how its runs ended since the beginning of that hour. Without `checks`: of all that have run."""
+        return await self._database.read(lambda c: availability(c, micros(since), checks))
 
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""

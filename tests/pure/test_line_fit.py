@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthd.probes.prometheus.fit import fit
+from healthd.model.line import fit
 
 TIMES = [1.7e9 + 3600 * n for n in range(48)]
 

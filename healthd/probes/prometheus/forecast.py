@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from healthd.model.catalogue import Threshold
 from healthd.model.conditions import Comparison, Condition, parse_condition
+from healthd.model.line import Line, fit
 from healthd.model.outcomes import Evidence, Measurement, Observation
 from healthd.model.units import Unit, UnitError
 from healthd.probes.base import Duration, MeasureInfo, Params, ProbeContext
 from healthd.probes.json_api import ApiParams
 from healthd.probes.prometheus.api import ask, range_form, series_of
-from healthd.probes.prometheus.fit import Line, fit
 from healthd.probes.prometheus.series import Series, check_template, named
 from healthd.probes.scale import UnitName, base_unit, scaled
 

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import pytest
 
+from healthd.model.outcomes import Level
 from healthd.store import SqlStore
-from healthd.store.base import AuditEntry, Commit, Point
+from healthd.store.base import AuditEntry, Availability, Commit, Point
 from tests.component.store.examples import DAY, HOUR, MINUTE, T0, entry, incident, message, outcome, per_series
 
 KEPT = {"outcomes": 7 * DAY, "history": 400 * DAY}
@@ -132,3 +133,17 @@ async def test_commits_and_questions_go_on_while_much_is_pruned(store: SqlStore)
     assert await pruning == 4 * 24 * 240 - 1
     assert count > 20
     assert slowest < 1
+
+
+async def test_availability_counts_how_runs_ended_in_summaries_and_since(store: SqlStore) -> None:
+    levels = [Level.OK, Level.CRITICAL, Level.UNKNOWN, Level.WARNING]
+    runs = [outcome(at=T0 + n * 10 * MINUTE, level=levels[n % 4]) for n in range(24)]  # six an hour for four hours
+    await store.commit(Commit(outcomes=(*runs, outcome("shop/idle", at=T0, level=Level.UNKNOWN))))
+    for now in (T0, T0 + 2 * HOUR + 30 * MINUTE, T0 + 9 * DAY):  # nothing, two hours, then everything summed up
+        await store.prune(now, **KEPT)
+        found = await store.availability(T0)
+        assert found["shop/web"] == Availability(24, 6, 6)
+        assert found["shop/web"].ratio == pytest.approx(12 / 18)
+        assert found["shop/idle"].ratio is None
+    later = await store.availability(T0 + 2 * HOUR + MINUTE, ["shop/web", "shop/none"])
+    assert later == {"shop/web": Availability(12, 3, 3)}
