@@ -1,0 +1,1 @@
+"""Servers that any emulated production can be made of."""
