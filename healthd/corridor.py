@@ -23,7 +23,7 @@ from healthd.model.outcomes import CheckState, Level, Outcome
 from healthd.schedule import Due, Limits, Runs, next_due
 from healthd.store.base import Commit
 from healthd.store.recorder import Recorder
-from healthd.telling import Teller
+from healthd.telling import Teller, unsaid_note
 
 # Time a pending level's confirmation run gets before the level counts without it.
 CONFIRMATION = 0.4
@@ -104,7 +104,8 @@ class Corridor:
             decision, check, state.verdicts, seen.evidence if seen else (), self._kept_quiet(check.id)
         )
         self._keep(told)
-        await self._gear.recorder.commit(Commit(incidents=(told,), timeline=(decision.entry,), messages=messages))
+        timeline = (decision.entry, *unsaid_note(decision, told))
+        await self._gear.recorder.commit(Commit(incidents=(told,), timeline=timeline, messages=messages))
         self._heard(decision, told)
         return told
 
@@ -267,7 +268,7 @@ class Corridor:
         )
         self._log(decision, told)
         self._keep(told)
-        timeline = (decision.entry, *_notes(told, kinds, self._gear.now()))
+        timeline = (decision.entry, *unsaid_note(decision, told), *_notes(told, kinds, self._gear.now()))
         await self._gear.recorder.commit(Commit(outcomes, (state,), (told,), timeline, messages, marks))
         self._heard(decision, told)
 

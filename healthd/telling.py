@@ -8,12 +8,16 @@ from typing import Any
 
 from healthd.incidents import Decision
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
-from healthd.model.incidents import Incident, Message, Notice
+from healthd.model.incidents import Incident, Message, Notice, TimelineEntry
 from healthd.model.outcomes import Evidence, Verdict
 from healthd.notify import CHANNELS, compose, compose_notice, match, match_notice
 from healthd.notify.compose import rfc3339
 
 TOLD = frozenset({"firing", "worsened", "resolved"})  # an improvement stands in the timeline and disturbs nobody
+# Whoever was told of an incident hears these of it even while it is silenced: a page must not stay open for ever.
+CLOSING = frozenset({"acknowledged", "resolved"})
+
+Quiet = Callable[[Incident, Check], str]
 
 
 class Teller:
@@ -24,6 +28,12 @@ class Teller:
         self.channels: Mapping[str, ChannelSpec] = {}
         self.catalogue: Catalogue | None = None
         self.redact: Callable[[str], str] = str
+        # each says why nobody is to be told of an open incident now, "" for no reason: silences, windows
+        self.quiet: list[Quiet] = []
+
+    def why_quiet(self, incident: Incident, check: Check) -> str:
+        """Why nobody is to be told of this incident now; "" when people are."""
+        return next((why for reason in self.quiet if (why := reason(incident, check))), "")
 
     def tell(
         self,
@@ -33,7 +43,11 @@ class Teller:
         evidence: Sequence[Evidence],
         suppressed: Sequence[str] = (),
     ) -> tuple[Incident, tuple[Message, ...]]:
-        """The incident, remembering whom it was told to, and one message per channel."""
+        """The incident, remembering whom it was told to, and one message per channel.
+
+        While something keeps it quiet there are none: `details` say why ("quiet"), and the level that was last told
+        ("told_level"), so that it is told what was missed once the quiet is over.
+        """
         assert self.catalogue is not None
         incident = decision.incident
         system = self.catalogue.systems[check.system]
@@ -50,6 +64,9 @@ class Teller:
             at=decision.entry.at,
             redact=self.redact,
         )
+        why = "" if decision.event in CLOSING else self.why_quiet(incident, check)
+        if why:
+            return self._unsaid(decision, body, why), ()
         return self._addressed(decision, body, self._channels(incident, check))
 
     def tell_again(self, decision: Decision) -> tuple[Incident, tuple[Message, ...]]:
@@ -88,6 +105,10 @@ class Teller:
             return before
         return tuple(dict.fromkeys((*before, *routed)))
 
+    def _unsaid(self, decision: Decision, body: dict[str, Any], why: str) -> Incident:
+        before = decision.incident.details
+        return replace(decision.incident, details={"channels": [], **before, "body": body, "quiet": why})
+
     def _addressed(
         self, decision: Decision, body: dict[str, Any], channels: tuple[str, ...]
     ) -> tuple[Incident, tuple[Message, ...]]:
@@ -95,7 +116,18 @@ class Teller:
         told = channels if decision.event in TOLD else ()
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
+        if decision.event in TOLD and incident.is_open:
+            details.pop("quiet", None)
+            details["told_level"] = incident.level.name.lower()
         messages = tuple(
             Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told
         )
         return replace(incident, details=details), messages
+
+
+def unsaid_note(decision: Decision, told: Incident) -> tuple[TimelineEntry, ...]:
+    """For the timeline: that nobody was told of this, and why."""
+    why = str(told.details.get("quiet", ""))
+    if not why or decision.event not in TOLD - CLOSING:
+        return ()
+    return (TimelineEntry(told.id, decision.entry.at, "silenced", f"nobody was told: {why}"),)
