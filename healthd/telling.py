@@ -13,7 +13,8 @@ from healthd.model.outcomes import Evidence, Verdict
 from healthd.notify import CHANNELS, compose, compose_notice, match, match_notice
 from healthd.notify.compose import rfc3339
 
-TOLD = frozenset({"firing", "worsened", "resolved"})  # an improvement stands in the timeline and disturbs nobody
+# an improvement stands in the timeline and disturbs nobody
+TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated"})
 # Whoever was told of an incident hears these of it even while it is silenced: a page must not stay open for ever.
 CLOSING = frozenset({"acknowledged", "resolved"})
 
@@ -63,11 +64,13 @@ class Teller:
             public_url=self._public_url,
             at=decision.entry.at,
             redact=self.redact,
+            update=decision.update,
         )
         why = "" if decision.event in CLOSING else self.why_quiet(incident, check)
         if why:
             return self._unsaid(decision, body, why), ()
-        return self._addressed(decision, body, self._channels(incident, check))
+        also = tuple(name for name in decision.also if name in self.channels)
+        return self._addressed(decision, body, tuple(dict.fromkeys((*self._channels(incident, check), *also))))
 
     def tell_again(self, decision: Decision) -> tuple[Incident, tuple[Message, ...]]:
         """The end of an incident whose check is gone: told with what is remembered of it."""
@@ -114,9 +117,13 @@ class Teller:
     ) -> tuple[Incident, tuple[Message, ...]]:
         incident, at = decision.incident, decision.entry.at
         told = channels if decision.event in TOLD else ()
+        if decision.alone:
+            told = tuple(c for c in decision.also if c in channels)
+        if decision.softly:
+            told = tuple(c for c in told if (spec := self.channels.get(c)) and CHANNELS[spec.type].updates)
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
-        if decision.event in TOLD and incident.is_open:
+        if decision.event in TOLD and incident.is_open and not decision.softly:
             details.pop("quiet", None)
             details["told_level"] = incident.level.name.lower()
         messages = tuple(

@@ -6,9 +6,11 @@ whose dependency has just recovered, comes to the same decision at the next look
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2s
+from typing import Any
 
 from healthd.model.catalogue import Check
 from healthd.model.incidents import Incident, TimelineEntry
@@ -18,11 +20,19 @@ from healthd.model.units import format_duration
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The incident as it is from now on, the event to tell (firing, worsened, improved, resolved) and its entry."""
+    """The incident as it is from now on, the event to tell (firing, worsened, improved, resolved, ...) and its entry.
+
+    `update` says what is new where the incident itself is as before (see message.py); `also` are channels told beside
+    the routed ones, or `alone`; `softly`: told only where it amends what was said and is no message of its own.
+    """
 
     incident: Incident
     event: str
     entry: TimelineEntry
+    update: Mapping[str, Any] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+    alone: bool = False
+    softly: bool = False
 
 
 def decide(check: Check, state: CheckState, incident: Incident | None, at: datetime) -> Decision | None:

@@ -27,12 +27,13 @@ class ChannelType:
     Options: type[BaseModel]
     make: Callable[[Any, Callable[[], datetime]], Channel]  # options, clock; connects to nothing yet
     notices: bool = True  # whether it carries what is no incident
+    updates: bool = True  # whether what is new can be put where the incident was told (edited, or in its thread)
 
 
 CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
     {
         "pagerduty": ChannelType(PagerDuty.Options, PagerDuty, notices=False),
-        "slack": ChannelType(Slack.Options, Slack),
+        "slack": ChannelType(Slack.Options, Slack, updates=False),
         "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
     }
 )

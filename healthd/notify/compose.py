@@ -38,6 +38,7 @@ def compose(
     public_url: str,
     at: datetime,
     redact: Callable[[str], str],
+    update: Mapping[str, Any] | None = None,
 ) -> Body:
     """The body of a message about `incident` (keys: see message.py). Pure.
 
@@ -53,6 +54,8 @@ def compose(
         "evidence": [{"title": e.title, "text": e.text} for e in evidence[:MAX_EVIDENCE]],
         "playbook": _playbook(playbook),
         "suppressed": list(suppressed[:MAX_SUPPRESSED]),
+        "diagnosis": incident.details.get("diagnosis"),
+        "update": dict(update) if update else None,
         "at": rfc3339(at),
         "pagerduty": (system.severities.get(incident.severity) or Severity(incident.severity, 3)).pagerduty,
     }
@@ -101,6 +104,8 @@ def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
         "evidence": [],
         "playbook": None,
         "suppressed": [],
+        "diagnosis": None,
+        "update": None,
         "at": rfc3339(at),
         "pagerduty": "info",
     }

@@ -2,7 +2,7 @@
 
 Plain JSON-able data, because it waits in the database; redacted before it is stored. Keys:
 
-    event       firing | worsened | improved | resolved | test
+    event       firing | worsened | improved | resolved | updated | escalated | test
     incident    {id, key, url, title, severity, level, opened_at, resolved_at, reason, acknowledged_by}
     system      {name, title}
     check       {id, name, title, url, runbook_url, description, labels: {..}, source}
@@ -12,6 +12,13 @@ Plain JSON-able data, because it waits in the database; redacted before it is st
     playbook    null or {name, title, url, likely_cause, symptoms: [..],
                 diagnostics: [{title, when, command}], remediation: [{title, when, command}]}
     suppressed  [check ids kept quiet because they depend on this one]
+    diagnosis   null, or what the playbook's steps found when they were last run:
+                {at, seconds, steps, answered,
+                 findings: [{title, level, text, command}]   (worst first: the first is the likely cause)
+                 results: [{title, level, text, evidence, command, error}]   (in the order of the steps)}
+    update      null, or what is new of an incident that is itself as before:
+                {kind: diagnosed | progress | escalated | unanswered | lapsed, text, level, title, who, address}
+                (the last four, of the level escalated to, are "" for other kinds; text is one sentence for people)
     at          RFC 3339 time of the event
     pagerduty   PagerDuty severity: critical | error | warning | info
 

@@ -29,6 +29,7 @@ def test_holds_exactly_the_documented_keys() -> None:
     body = make_body()
     assert set(body) == {
         "event", "incident", "system", "check", "values", "evidence", "playbook", "suppressed", "at", "pagerduty",
+        "diagnosis", "update",
     }  # fmt: skip
     assert set(body["incident"]) == INCIDENT_KEYS
     assert set(body["check"]) == CHECK_KEYS
