@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 
 from healthd.catalogue.problems import RefusedError, did_you_mean
 from healthd.model.conditions import Condition, parse_condition
-from healthd.model.units import Unit, UnitError, parse_duration
+from healthd.model.units import Unit, UnitError, parse_duration, parse_quantity
 
 DURATION_SCHEMA: dict[str, Any] = {
     "type": ["string", "number"],
@@ -24,6 +24,11 @@ CONDITION_SCHEMA: dict[str, Any] = {
     "type": "string",
     "description": "a condition on the measure",
     "examples": ["< 500ms", ">= 80%", "> 24h", "= connected", "in [a, b]", "between 5MB and 50MB"],
+}
+SHARE_SCHEMA: dict[str, Any] = {
+    "type": ["string", "number"],
+    "description": "a share above 50%, below 100%",
+    "examples": ["99.9%", 0.995],
 }
 SHORTEST_INTERVAL = timedelta(milliseconds=100)  # what starts are rounded to
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -131,6 +136,18 @@ def read_unit(value: Any) -> Unit:
         ) from None
 
 
+def _read_share(value: Any) -> float:
+    """ "99.9%" or 0.999."""
+    try:
+        quantity = parse_quantity(str(value))
+    except UnitError as error:
+        raise RefusedError(str(error), 'expected a share such as "99.9%"') from None
+    if quantity.unit not in (None, Unit.RATIO) or not 0.5 < quantity.value < 1:
+        raise RefusedError(f"{value!r} is not a share above 50% and below 100%", 'expected one such as "99.9%"')
+    return quantity.value
+
+
+Share = Annotated[float, PlainValidator(_read_share), WithJsonSchema(SHARE_SCHEMA)]
 Duration = Annotated[timedelta, PlainValidator(_read_duration), WithJsonSchema(DURATION_SCHEMA)]
 PositiveDuration = Annotated[timedelta, PlainValidator(_read_positive), WithJsonSchema(DURATION_SCHEMA)]
 Interval = Annotated[timedelta, PlainValidator(_read_interval), WithJsonSchema(DURATION_SCHEMA)]

@@ -100,8 +100,8 @@ class _Load:
             if first is not frame:
                 self._duplicate(frame, first)
         for frame in frames.values():
-            names = written_names(frame, self.context)
-            self.written |= {f"{frame.name}/{name}": node for name, node in names.items()}
+            frame.written = written_names(frame, self.context)
+            self.written |= {f"{frame.name}/{name}": node for name, node in frame.written.items()}
         systems = {name: self._system(frame) for name, frame in frames.items()}
         self.runbooks.check_covers(frames.values())
         return systems
@@ -128,6 +128,7 @@ class _Load:
             runbook_url=frame.shape.runbook_url,
             links=MappingProxyType(dict(frame.shape.links)),
             runbook=self.runbooks.read(frame),
+            objective=frame.shape.objective,
         )
 
 

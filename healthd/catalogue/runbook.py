@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -66,10 +67,7 @@ class RunbookReader:
         return Runbook(
             documents=tuple(document for document in documents if document is not None),
             attestations=tuple(self._attestations(frame)),
-            reports=tuple(
-                ReportPlan(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers)
-                for d, s in self._declared("reports", ReportShape, frame)
-            ),
+            reports=tuple(self._reports(frame)),
             contacts=tuple(
                 Contact(d.name, d.title, d.source, s.address, s.description, s.covers)
                 for d, s in self._declared("contacts", ContactShape, frame)
@@ -155,6 +153,15 @@ class RunbookReader:
                 check_severity(frame, severity, where, self._context)
             when = (s.cadence, s.within, s.severities)
             yield Attestation(d.name, d.title, d.source, *when, s.who, s.description, s.covers)
+
+    def _reports(self, frame: Frame) -> Iterator[ReportPlan]:
+        for d, s in self._declared("reports", ReportShape, frame):
+            body = frame.sections.named["reports"][d.name].body
+            for index, glob in enumerate(s.checks):
+                if frame.sections.complete and not any(fnmatchcase(name, glob) for name in frame.written):
+                    message = f"reports: {d.name!r}: no check {glob!r}"
+                    self._context.dangling(body, message, glob, frame.written, ("checks", index))
+            yield ReportPlan(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers, s.checks)
 
     def _escalation(self, frame: Frame) -> Iterator[EscalationLevel]:
         for d, s in self._declared("escalation", EscalationShape, frame):

@@ -128,6 +128,8 @@ class ReportShape(DeclaredShape):
     """when: one of the system's cadences"""
     who: str = ""
     """who reads it"""
+    checks: Words = ()
+    """names of further checks whose newest numbers belong into it; `*` stands for anything"""
 
 
 class ContactShape(DeclaredShape):

@@ -16,6 +16,7 @@ from healthd.catalogue.fields import (
     Label,
     Name,
     PositiveDuration,
+    Share,
     Words,
     one_or_many,
 )
@@ -68,6 +69,8 @@ class SystemShape(Shape):
     """further links: text to address"""
     severity: str | None = None
     """severity of checks that name none"""
+    objective: Share = 0.999
+    """how available its checks' subjects are meant to be: the share of runs that are not critical"""
     severities: dict[str, SeverityShape] = Field(default_factory=dict)
     """the severity scale, worst first (may also be a section of its own)"""
 

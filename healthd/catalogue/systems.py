@@ -50,6 +50,7 @@ class Frame:
     playbooks: dict[str, Playbook | None] = field(default_factory=dict)
     defaults: DefaultsShape = field(default_factory=DefaultsShape)
     severity: str = ""
+    written: Mapping[str, MappingNode] = field(default_factory=dict)  # its checks by name, right or wrong
 
     @property
     def has_scale(self) -> bool:

@@ -98,6 +98,13 @@ class Threshold:
         """Stable within a check: what state is remembered under."""
         return self.name or self.measure
 
+    @property
+    def limits(self) -> str:
+        """What the row calls bad, or what it wants where it says only that: "warning >= 500ms, critical >= 1s"."""
+        bad = [(word, c) for word, c in (("warning", self.warning), ("critical", self.critical)) if c is not None]
+        good = [(word, c) for word, c in (("target", self.target), ("acceptable", self.acceptable)) if c is not None]
+        return ", ".join(f"{word} {condition.text}" for word, condition in bad or good)
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownPolicy:
@@ -241,6 +248,7 @@ class System:
     runbook_url: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     runbook: Runbook = field(default_factory=Runbook)
+    objective: float = 0.999  # the share of runs that are meant not to be critical
 
 
 @dataclass(frozen=True, slots=True)

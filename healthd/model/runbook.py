@@ -93,7 +93,10 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class ReportPlan:
-    """A digest of numbers for people, made at each firing of `cadence`."""
+    """A digest of numbers for people, made at each firing of `cadence`.
+
+    It holds what the cadence's own checks found, and the newest numbers of `checks` (names).
+    """
 
     name: str
     title: str
@@ -102,6 +105,7 @@ class ReportPlan:
     who: str = ""
     description: str = ""
     covers: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

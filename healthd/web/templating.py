@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from healthd.web.plot import SIZES
 from healthd.web.standing import Status, word
-from healthd.web.words import ago, clock, duration, limits_text, rfc3339, value_text
+from healthd.web.words import ago, clock, duration, rfc3339, value_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -58,7 +58,7 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     environment.filters |= {
-        "ago": ago, "clock": clock, "duration": _lasting, "limits": limits_text, "rfc3339": rfc3339,
+        "ago": ago, "clock": clock, "duration": _lasting, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
         "plural": _plural, "code": _code, "day": _day,
     }  # fmt: skip

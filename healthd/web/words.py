@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from healthd.model.catalogue import Check, System, Threshold
+from healthd.model.catalogue import Check, System
 from healthd.model.units import Unit, format_duration, format_value
 
 
@@ -46,13 +46,6 @@ def value_text(value: float | str | None, unit: Unit | None) -> str:
     if unit is Unit.TIMESTAMP and not isinstance(value, str) and 0 < value < 253402300800:
         return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return format_value(value, unit)
-
-
-def limits_text(row: Threshold) -> str:
-    """What a row calls bad, or what it wants where it says only that."""
-    bad = [(name, condition) for name in ("warning", "critical") if (condition := getattr(row, name)) is not None]
-    good = [(name, condition) for name in ("target", "acceptable") if (condition := getattr(row, name)) is not None]
-    return ", ".join(f"{name} {condition.text}" for name, condition in (bad or good))
 
 
 def schedule_words(check: Check, system: System) -> list[str]:
