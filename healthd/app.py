@@ -27,6 +27,7 @@ from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
+from healthd.services.reports import Reports
 from healthd.settings import Settings
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
@@ -112,8 +113,8 @@ class App:
             now=self._now,
             audit=self._audit,
         )
-        del house  # until the first service needs it
-        return []
+        self.reports = Reports(house)
+        return [self.reports]
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ DAY = 86400.0
 HORIZON = 180.0  # days: what is further away is no plan
 QUALITY = 0.5  # R²: below this the line explains less than half, and says nothing
 FEWEST = 6  # points
+SHORTEST = 2.0  # days they span at least
 _ORDERS = frozenset({">", ">=", "<", "<="})
 
 
@@ -27,6 +28,8 @@ def growth(
     half a year or there is no such line. `verdict` is the newest value."""
     value = verdict.value
     if not isinstance(value, int | float) or not math.isfinite(value) or len(points) < FEWEST:
+        return None
+    if (points[-1][0] - points[0][0]).total_seconds() < SHORTEST * DAY:
         return None
     line = fit([at.timestamp() for at, _ in points], [v for _, v in points], now.timestamp())
     if line is None or line.quality < QUALITY or not line.slope:

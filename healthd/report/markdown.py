@@ -21,7 +21,7 @@ def headline(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """What fits in a message: counts, what needs attention, tasks, growth. Links are the channel's."""
-    lines = [f"*{report.system_title}*, {_local(report.due, report.zone)}"]
+    lines = [f"**{report.system_title}**, {_local(report.due, report.zone)}"]
     troubled = [item for item in report.items if item.level != "ok"]
     lines += [_line(item) for item in troubled[:FIRST_ITEMS]]
     if len(troubled) > FIRST_ITEMS:
