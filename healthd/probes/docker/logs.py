@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from healthd.model.catalogue import Threshold
 from healthd.model.redact import Redactor
@@ -22,8 +21,8 @@ from healthd.probes.docker.errors import RefusedError
 from healthd.probes.docker.facts import Container
 from healthd.probes.docker.frames import FrameError, Lines
 from healthd.probes.docker.params import SelectedParams
-from healthd.probes.logs.scan import Matcher, compiled, scan
-from healthd.probes.patterns import regular_expression
+from healthd.probes.logs.patterns import LinePattern
+from healthd.probes.logs.stream import LineScanner, readable
 
 __all__ = ["DockerLogsProbe"]
 
@@ -31,14 +30,12 @@ _CONTAINERS_MAX = 50
 _SAMPLE_LINE = 300  # characters of a sample
 _YIELD_EVERY = 1 << 20  # bytes read before others on the event loop have their turn
 
-Pattern = Annotated[str, AfterValidator(regular_expression)]
-
 
 class LogsParams(SelectedParams):
     """Which containers, which lines, and how far back."""
 
-    pattern: Pattern
-    exclude: Pattern | None = None
+    pattern: LinePattern
+    exclude: LinePattern | None = None
     since: Duration = timedelta(hours=1)
     stream: Literal["both", "stdout", "stderr"] = "both"
     samples: int = Field(5, ge=0, le=50)
@@ -58,14 +55,16 @@ class LogsParams(SelectedParams):
 
 @dataclass(slots=True)
 class _Counted:
-    """What one log held. `samples` are the newest matching lines."""
+    """What one log held."""
 
     name: str
-    lines: int = 0
-    matches: int = 0
+    scanner: LineScanner
     size: int = 0
     cut: bool = False
-    samples: deque[str] = field(default_factory=deque)
+
+    @property
+    def matches(self) -> int:
+        return self.scanner.matches[""]
 
 
 class DockerLogsProbe:
@@ -108,7 +107,8 @@ async def _read(engine: Engine, container: Container, params: LogsParams, contex
     details = await engine.inspect(container, context)
     if details is None:
         return None
-    scan = _Scan(params, _Counted(container.name, samples=deque(maxlen=params.samples)), Lines(framed=not details.tty))
+    scanner = LineScanner({"": params.pattern}, params.exclude, params.samples)
+    scan = _Scan(params, _Counted(container.name, scanner), Lines(framed=not details.tty))
     path = f"/containers/{quote(container.id)}/logs"
     try:
         async with engine.open(path, params.query(context.now), context) as response:
@@ -134,8 +134,6 @@ class _Scan:
     """Counts the lines of one log as they come."""
 
     def __init__(self, params: LogsParams, counted: _Counted, lines: Lines) -> None:
-        self._matchers = [Matcher(compiled(params.pattern), self._hit)]
-        self._exclude = compiled(params.exclude).search if params.exclude else None
         self._most = params.max_bytes
         self._counted, self._lines = counted, lines
 
@@ -145,26 +143,20 @@ class _Scan:
         room = self._most - counted.size
         counted.size += min(len(piece), room)
         for block in self._lines.feed(piece[:room]):
-            counted.lines += scan(block, self._matchers)
+            counted.scanner.take(block)
         counted.cut = len(piece) > room
         return not counted.cut
 
     def finish(self) -> _Counted:
         """The result, with last lines that have no end."""
         for block in self._lines.end():
-            self._counted.lines += scan(block, self._matchers)
+            self._counted.scanner.take(block)
         return self._counted
-
-    def _hit(self, block: bytes, start: int, end: int, _: object) -> None:
-        if self._exclude is None or not self._exclude(block, start, end):
-            self._counted.matches += 1
-            sample = block[start : min(end, start + _SAMPLE_LINE * 4)]
-            self._counted.samples.append(sample.decode(errors="replace"))
 
 
 def _observation(counted: Sequence[_Counted], params: LogsParams, context: ProbeContext) -> Observation:
     matches = sum(found.matches for found in counted)
-    lines = sum(found.lines for found in counted)
+    lines = sum(found.scanner.lines for found in counted)
     cut = [found.name for found in counted if found.cut]
     measurements = [
         Measurement("matches", float(matches), Unit.COUNT),
@@ -189,9 +181,9 @@ def _samples(counted: Sequence[_Counted], params: LogsParams, context: ProbeCont
     share = max(1, params.samples // max(1, sum(bool(found.matches) for found in counted)))
     lines: list[str] = []
     for found in sorted(counted, key=lambda c: -c.matches):
-        for line in list(found.samples)[-share:]:
+        for line in list(found.scanner.samples)[-share:]:
             # redacted before it is shortened: half a secret is no longer recognised
-            shown = redact("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))[:_SAMPLE_LINE]
-            lines.append(f"{found.name}: {shown}" if several else shown)
+            text = redact(readable(line))[:_SAMPLE_LINE]
+            lines.append(f"{found.name}: {text}" if several else text)
     text = "\n".join(lines[: params.samples])[: context.limits.max_evidence_chars]
     return (Evidence("newest matching lines", text),) if text else ()

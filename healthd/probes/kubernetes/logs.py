@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from healthd.model.catalogue import Threshold
 from healthd.model.redact import Redactor
@@ -19,16 +19,16 @@ from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.cluster import Cluster, cluster_of, within
 from healthd.probes.kubernetes.errors import RefusedError
 from healthd.probes.kubernetes.listing import list_rules
-from healthd.probes.kubernetes.log_scan import LogScanner
 from healthd.probes.kubernetes.params import Names, matcher
 from healthd.probes.kubernetes.pod_facts import PODS, Container, Pod
 from healthd.probes.kubernetes.pod_selection import PodParams, select_pods
-from healthd.probes.patterns import regular_expression
+from healthd.probes.logs.patterns import LinePattern
+from healthd.probes.logs.stream import LineScanner, readable
 
 __all__ = ["KubernetesLogsProbe"]
 
-Pattern = Annotated[str, AfterValidator(regular_expression)]
 _NOTED = 3
+_SAMPLE_MAX = 300  # characters of a line that is shown
 
 
 class LogsParams(PodParams):
@@ -39,8 +39,8 @@ class LogsParams(PodParams):
     `max_bytes` are read, the oldest first; of more than `max_pods` pods the rest is left out.
     """
 
-    pattern: Pattern | dict[str, Pattern]
-    ignore: Pattern | None = None
+    pattern: LinePattern | dict[str, LinePattern]
+    ignore: LinePattern | None = None
     container: Names = ()
     since: Duration = timedelta(hours=1)
     previous: bool = False
@@ -66,7 +66,7 @@ class _Log:
     """What came of reading one container's log."""
 
     pod: Pod
-    scanner: LogScanner
+    scanner: LineScanner
     cut: bool = False
     refused: RefusedError | None = None
 
@@ -135,7 +135,7 @@ def _has_log(container: Container, params: LogsParams) -> bool:
 
 
 async def _read_or_note(cluster: Cluster, pod: Pod, container: Container, params: LogsParams) -> _Log:
-    scanner = LogScanner(params.patterns(), params.ignore, params.samples)
+    scanner = LineScanner(params.patterns(), params.ignore, params.samples)
     try:
         await _read(cluster, pod, container, params, scanner)
     except RefusedError as refused:
@@ -145,7 +145,7 @@ async def _read_or_note(cluster: Cluster, pod: Pod, container: Container, params
     return _Log(pod, scanner, cut=scanner.bytes >= params.max_bytes)
 
 
-async def _read(cluster: Cluster, pod: Pod, container: Container, params: LogsParams, scanner: LogScanner) -> None:
+async def _read(cluster: Cluster, pod: Pod, container: Container, params: LogsParams, scanner: LineScanner) -> None:
     query: dict[str, str | int] = {
         "container": container.name,
         "sinceSeconds": max(1, ceil(params.since.total_seconds())),
@@ -196,7 +196,10 @@ def _evidence(logs: Sequence[_Log], params: LogsParams, context: ProbeContext) -
     for depth in range(params.samples):
         for log in ranked:
             if depth < len(log.scanner.samples) and len(lines) < params.samples:
-                lines.append(f"{params.series(log.pod)}: {redact(log.scanner.samples[-1 - depth])}")
+                # redacted before it is shortened: half a secret is no longer recognised
+                line = redact(readable(log.scanner.samples[-1 - depth]))
+                short = line if len(line) <= _SAMPLE_MAX else f"{line[:_SAMPLE_MAX]}..."
+                lines.append(f"{params.series(log.pod)}: {short}")
     return (Evidence("lines", "\n".join(lines)[: context.limits.max_evidence_chars]),) if lines else ()
 
 

@@ -14,9 +14,10 @@ from healthd.probes.base import ProbeError
 from healthd.probes.files.pattern import Pattern
 from healthd.probes.files.search import Found, Search, each_once
 from healthd.probes.logs.params import LogsParams
+from healthd.probes.logs.patterns import compiled
 from healthd.probes.logs.positions import Identity, LogFile, Place, Positions, opened, renamed, resume
 from healthd.probes.logs.reading import NoTimeError, begin_since, last_lines, next_line, pieces, unpacked
-from healthd.probes.logs.scan import Matcher, compiled, scan
+from healthd.probes.logs.scan import Matcher, scan
 from healthd.probes.logs.tally import Lines, Numbers, Words
 from healthd.probes.logs.timestamps import line_time
 from healthd.probes.paths import shown

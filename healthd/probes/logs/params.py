@@ -13,25 +13,13 @@ from healthd.model.units import UnitError, parse_quantity
 from healthd.probes import base
 from healthd.probes.base import Duration, OneOrMany
 from healthd.probes.files.pattern import check_glob
-from healthd.probes.logs.literals import has_wide_set
-from healthd.probes.logs.scan import compiled
+from healthd.probes.logs.patterns import LinePattern, compiled
 from healthd.probes.scale import UnitName
 
 OWN_MEASURES = ("files", "lines", "bytes_read", "period", "backlog", "last_write_age")
 # what is added to the name of a pattern, of a number
 PATTERN_SUFFIXES = ("", "_rate", "_ratio")
 NUMBER_SUFFIXES = ("_count", "_mean", "_p50", "_p95", "_p99", "_max")
-
-
-def _bytes_pattern(text: str) -> str:
-    """The pattern, if it can be looked for in bytes. Raises ValueError."""
-    try:
-        regex = compiled(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
-    if not text.isascii() and has_wide_set(regex.pattern):
-        raise ValueError(f"{text!r}: in [...] only ASCII is understood; write (?:ä|ö) instead of [äö]")
-    return text
 
 
 def _one_group(text: str) -> str:
@@ -69,7 +57,6 @@ def _zone(name: str) -> str:
     return name
 
 
-LinePattern = Annotated[str, AfterValidator(_bytes_pattern)]
 Captures = Annotated[LinePattern, AfterValidator(_one_group)]
 
 

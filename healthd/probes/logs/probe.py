@@ -19,6 +19,7 @@ from healthd.probes.files.pattern import make_pattern
 from healthd.probes.files.search import Search, SearchError
 from healthd.probes.logs.params import NUMBER_SUFFIXES, LogsParams
 from healthd.probes.logs.positions import Positions
+from healthd.probes.logs.stream import readable
 from healthd.probes.paths import shown
 from healthd.probes.scale import base_unit, scaled
 
@@ -137,7 +138,7 @@ def _tops(params: LogsParams, look: Look) -> Iterator[Measurement]:
     for name, words in look.words.items():
         merged: dict[str, int] = {}
         for word, count in words.counts.most_common(params.top[name].limit):
-            series = _redact(_text(word)) or "(empty)"
+            series = _redact(readable(word)) or "(empty)"
             merged[series] = merged.get(series, 0) + count
         yield from (Measurement(name, float(count), Unit.COUNT, word) for word, count in merged.items())
 
@@ -160,15 +161,10 @@ def _numbers(params: LogsParams, look: Look) -> Iterator[Measurement]:
 def _evidence(look: Look) -> Iterator[Evidence]:
     for name, lines in look.patterns.items():
         if lines.samples:
-            shown_lines = [_redact(_text(line))[:_SAMPLE_CHARS] for line in lines.samples]
+            shown_lines = [_redact(readable(line))[:_SAMPLE_CHARS] for line in lines.samples]
             yield Evidence(f"{name}: last lines", "\n".join(shown_lines))
     left_out = list(look.left_out)
     left_out += [f"{shown(folder)}: may not be read" for folder in look.search.unreadable]
     left_out += [f"{name}: the rarest words, there are too many" for name, w in look.words.items() if w.forgotten]
     if left_out:
         yield Evidence("Left out", "\n".join(left_out[:10]))
-
-
-def _text(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
-    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -7,115 +7,124 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from healthd.probes.logs.literals import Literals, required_literals, stays_in_line
+from healthd.probes.logs.confine import confined
+from healthd.probes.logs.prefilter import Prefilter, prefilter
+from healthd.probes.logs.syntax import NEWLINE
 
-_RETURN = 13  # before the newline in files of Windows
-_DENSE = 1000  # a word in more lines than one in so many bytes is not worth looking for
+# a word in more lines than one in so many bytes is not worth looking for: a whole one, one of classes of letters
+_DENSE, _DENSE_REWRITTEN = 1000, 250
 LINE_MAX = 32_768  # bytes of a line that are looked at: a bound for patterns that go back and forth
 
 
-def compiled(pattern: str) -> re.Pattern[bytes]:
-    """A pattern for lines: ^ and $ stand for the ends of each. Raises re.error."""
-    return re.compile(pattern.encode(), re.MULTILINE)
-
-
-@dataclass(frozen=True)
 class Piece:
-    """Whole lines, and what is found out about them once for all patterns."""
+    """Whole lines, and what is found out about them once for all patterns.
 
-    data: bytes
+    `data` begins and ends with a newline: what is at the ends of a line is the same for all of them.
+    """
+
+    def __init__(self, lines: bytes) -> None:
+        if b"\r" in lines:
+            lines = lines.replace(b"\r\n", b"\n")
+            lines = lines[:-1] + b"\n" if lines.endswith(b"\r") else lines
+        self.data = b"\n%b%b" % (lines, b"" if lines.endswith(b"\n") or not lines else b"\n")
+        self._rewritten: dict[bytes, bytes] = {}
+
+    def rewritten(self, table: bytes | None) -> bytes:
+        """With other letters, as bytes.translate does."""
+        if table is None:
+            return self.data
+        if table not in self._rewritten:
+            self._rewritten[table] = self.data.translate(table)
+        return self._rewritten[table]
 
     @cached_property
-    def folded(self) -> bytes:
-        """In lower case."""
-        return self.data.lower()
-
-    @cached_property
-    def plain(self) -> bool:
-        """Whether lines end with a newline alone, and none is longer than twice LINE_MAX."""
+    def short(self) -> bool:
+        """Whether no line is longer than twice LINE_MAX."""
         data = self.data
         spans = range(0, len(data) - LINE_MAX, LINE_MAX)
-        return b"\r" not in data and all(data.find(b"\n", at, at + LINE_MAX) >= 0 for at in spans)
+        return all(data.find(b"\n", at, at + LINE_MAX) >= 0 for at in spans)
 
 
+# (piece, start of the line, its end, the match)
 Hit = Callable[[bytes, int, int, "re.Match[bytes]"], None]
 
 
 @dataclass(slots=True)
 class Matcher:
-    """One pattern, and what is done with each line that matches: (piece, start of the line, its end, the match)."""
+    """One pattern, and what is done with each line that matches."""
 
     regex: re.Pattern[bytes]
     hit: Hit
-    literals: Literals | None = field(init=False)
-    in_line: bool = field(init=False)
+    prefilter: Prefilter | None = field(init=False)
+    confined: re.Pattern[bytes] | None = field(init=False)  # for many lines at once
 
     def __post_init__(self) -> None:
-        self.literals = required_literals(self.regex.pattern)
-        self.in_line = stays_in_line(self.regex.pattern)
+        self.prefilter = prefilter(self.regex.pattern)
+        self.confined = confined(self.regex.pattern)
 
     def scan(self, piece: Piece) -> None:
         """Look through whole lines, in the fastest way that finds the same."""
-        if self.literals is not None:
-            looked_at = self._line_by_line(piece, _lines_with(piece, self.literals))
-            if self.in_line and looked_at * _DENSE > len(piece.data):
-                self.literals = None  # the words are everywhere: looking for them saves nothing
-        elif self.in_line and piece.plain:
-            self._at_once(piece.data)
+        if self.prefilter is not None:
+            looked_at = self._line_by_line(piece, _lines_with(piece, self.prefilter))
+            dense = _DENSE if self.prefilter.table is None else _DENSE_REWRITTEN
+            if self.confined is not None and looked_at * dense > len(piece.data):
+                self.prefilter = None
+        elif self.confined is not None and piece.short:
+            self._at_once(self.confined, piece.data)
         else:
             self._line_by_line(piece, _every_line(piece.data))
 
     def _line_by_line(self, piece: Piece, lines: Iterator[tuple[int, int]]) -> int:
+        """How many they were."""
         search, hit, data, count = self.regex.search, self.hit, piece.data, 0
-        for start, newline in lines:
+        for start, end in lines:
             count += 1
-            end = newline - 1 if newline > start and data[newline - 1] == _RETURN else newline
-            match = search(data, start, min(end, start + LINE_MAX))
+            match = search(data[start : min(end, start + LINE_MAX)])
             if match is not None:
                 hit(data, start, end, match)
         return count
 
-    def _at_once(self, data: bytes) -> None:
-        position = 0
-        while (match := self.regex.search(data, position)) is not None:
+    def _at_once(self, regex: re.Pattern[bytes], data: bytes) -> None:
+        position, size = 1, len(data)
+        while position < size and (match := regex.search(data, position)) is not None:
             start = data.rfind(b"\n", 0, match.start()) + 1
+            if start == size:
+                return  # what matches is the nothing after the last line
             end = data.find(b"\n", match.end())
-            end = len(data) if end < 0 else end
-            if start < len(data):  # else what matches is the nothing after the last line
-                self.hit(data, start, end, match)
+            self.hit(data, start, end, match)
             position = end + 1
-            if position > len(data):
-                return
 
 
-def _every_line(piece: bytes) -> Iterator[tuple[int, int]]:
-    start, size, find = 0, len(piece), piece.find
+def _every_line(data: bytes) -> Iterator[tuple[int, int]]:
+    start, size, find = 1, len(data), data.find
     while start < size:
         end = find(b"\n", start)
-        if end < 0:
-            end = size
         yield start, end
         start = end + 1
 
 
-def _lines_with(piece: Piece, literals: Literals) -> Iterator[tuple[int, int]]:
-    """Each line that holds one of the words, once."""
-    data, hay = piece.data, piece.folded if literals.folded else piece.data
-    found = [(at, word) for word in literals.words if (at := hay.find(word)) >= 0]
+def _lines_with(piece: Piece, wanted: Prefilter) -> Iterator[tuple[int, int]]:
+    """Each line that holds one of the words, once. A word may begin with the newline before."""
+    data, hay = piece.data, piece.rewritten(wanted.table)
+    found = [(at, word) for word in wanted.words if (at := hay.find(word)) >= 0]
     while found:
         at = min(found)[0]
-        start = data.rfind(b"\n", 0, at) + 1
-        end = data.find(b"\n", at)
+        start = at + 1 if data[at] == NEWLINE else data.rfind(b"\n", 0, at) + 1
+        end = data.find(b"\n", start)
         if end < 0:
-            end = len(data)
+            return
         yield start, end
-        found = [(hay.find(word, end + 1) if at <= end else at, word) for at, word in found]
+        found = [(hay.find(word, end) if at < end else at, word) for at, word in found]
         found = [(at, word) for at, word in found if at >= 0]
 
 
-def scan(data: bytes, matchers: list[Matcher]) -> int:
+def scan(lines: bytes, matchers: list[Matcher]) -> int:
     """Show whole lines to every matcher. The number of lines."""
-    piece = Piece(data)
+    return scan_piece(Piece(lines), matchers)
+
+
+def scan_piece(piece: Piece, matchers: list[Matcher]) -> int:
+    """The same."""
     for matcher in matchers:
         matcher.scan(piece)
-    return data.count(b"\n") + (not data.endswith(b"\n") if data else 0)
+    return piece.data.count(b"\n") - 1

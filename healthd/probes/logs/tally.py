@@ -25,7 +25,7 @@ class Lines:
 
     def hit(self, piece: bytes, start: int, end: int, match: re.Match[bytes]) -> None:
         """Take a line."""
-        if self.exclude is not None and self.exclude.search(piece, start, end):
+        if self.exclude is not None and self.exclude.search(piece[start:end]):
             return
         self.count += 1
         self.samples.append(piece[start : min(end, start + _SAMPLE_BYTES)])
@@ -42,7 +42,7 @@ class Words:
     def hit(self, piece: bytes, start: int, end: int, match: re.Match[bytes]) -> None:
         """Take a line."""
         word = match[1]
-        if word is None or (self.exclude is not None and self.exclude.search(piece, start, end)):
+        if word is None or (self.exclude is not None and self.exclude.search(piece[start:end])):
             return
         self.counts[word[:_WORD_BYTES]] += 1
         if len(self.counts) > _WORDS_MAX:
@@ -67,7 +67,7 @@ class Numbers:
             number = float(match[1])
         except (TypeError, ValueError):
             return
-        if not math.isfinite(number) or (self.exclude is not None and self.exclude.search(piece, start, end)):
+        if not math.isfinite(number) or (self.exclude is not None and self.exclude.search(piece[start:end])):
             return
         self.count += 1
         self.total += number
