@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
 
@@ -29,19 +29,6 @@ class StoreError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
-    """What belongs together. Incidents and states are written whole (insert or replace by id)."""
-
-    outcomes: tuple[Outcome, ...] = ()
-    states: tuple[CheckState, ...] = ()
-    incidents: tuple[Incident, ...] = ()
-    timeline: tuple[TimelineEntry, ...] = ()
-    messages: tuple[Message, ...] = ()
-    marks: Mapping[str, datetime] = field(default_factory=dict)  # job key -> last due time handled
-    records: tuple[Record, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Somebody changed something."""
 
@@ -50,6 +37,22 @@ class AuditEntry:
     action: str
     target: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What belongs together. Incidents and states are written whole (insert or replace by id), and so are members but
+    for what was seen of them: without anything seen, what was stored before stays."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    states: tuple[CheckState, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    messages: tuple[Message, ...] = ()
+    marks: Mapping[str, datetime] = field(default_factory=dict)  # job key -> last due time handled
+    records: tuple[Record, ...] = ()
+    members: tuple[Member, ...] = ()
+    audits: tuple[AuditEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,16 @@ class Store(Protocol):
     async def marks(self) -> dict[str, datetime]:
         """Last due time handled per calendar job."""
 
-    async def open_incidents(self) -> list[Incident]:
-        """Oldest first."""
+    async def open_incidents(self, resolved_since: datetime | None = None) -> list[Incident]:
+        """Oldest first; with `resolved_since` also those that ended since."""
+
+    async def open_members(self, resolved_since: datetime | None = None) -> list[Member]:
+        """The members of those incidents, without what was seen of them."""
+
+    async def members(
+        self, incident_id: str, *, offset: int = 0, limit: int = 1000, check_id: str = ""
+    ) -> list[Member]:
+        """Of one incident, in the order they joined, with what was seen of them."""
 
     async def incident(self, incident_id: str) -> Incident | None:
         """One incident by id."""
@@ -116,7 +127,7 @@ class Store(Protocol):
     async def incidents(
         self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
     ) -> list[Incident]:
-        """Newest first, opened before `before`."""
+        """Newest first, opened before `before`. `system` and `check_id`: of any of their members."""
 
     async def timeline(self, incident_id: str) -> list[TimelineEntry]:
         """In the order it happened."""

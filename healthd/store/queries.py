@@ -7,15 +7,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
 from healthd.store.base import AuditEntry, OutboxState
-from healthd.store.schema import audits, incidents, marks, messages, outcomes, records, states, timeline
+from healthd.store.schema import audits, incidents, marks, members, messages, outcomes, records, states, timeline
 from healthd.store.serialisation import (
     load_audit,
     load_entry,
     load_incident,
+    load_member,
     load_message,
     load_outcome,
     load_record,
@@ -72,19 +73,43 @@ def outcomes_of(
 def incidents_of(connection: Connection, system: str, check_id: str, before: int | None, limit: int) -> list[Incident]:
     """Newest first; empty words do not restrict."""
     query = select(incidents)
-    if system:
-        query = query.where(incidents.c.system == system)
+    if system:  # a storm may have members of systems that are not its own
+        of_others = select(members.c.incident_id).where(members.c.system == system)
+        query = query.where(or_(incidents.c.system == system, incidents.c.id.in_(of_others)))
     if check_id:
-        query = query.where(incidents.c.check_id == check_id)
+        joined = select(members.c.incident_id).where(members.c.check_id == check_id)
+        query = query.where(or_(incidents.c.check_id == check_id, incidents.c.id.in_(joined)))
     if before is not None:
         query = query.where(incidents.c.opened_at < before)
     return _incidents(connection, query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit))
 
 
-def open_incidents(connection: Connection) -> list[Incident]:
-    """Oldest first."""
-    query = select(incidents).where(incidents.c.resolved_at.is_(None))
+def open_incidents(connection: Connection, resolved_since: int | None) -> list[Incident]:
+    """Oldest first; with `resolved_since` also those that ended since."""
+    query = select(incidents).where(_open_since(resolved_since))
     return _incidents(connection, query.order_by(incidents.c.opened_at, incidents.c.id))
+
+
+def _open_since(moment: int | None) -> ColumnElement[bool]:
+    is_open = incidents.c.resolved_at.is_(None)
+    return is_open if moment is None else or_(is_open, incidents.c.resolved_at >= moment)
+
+
+def open_members(connection: Connection, resolved_since: int | None) -> list[Member]:
+    """Those of `open_incidents`, without what was seen of them."""
+    columns = [column for column in members.c if column is not members.c.seen]
+    query = select(*columns).where(members.c.incident_id == incidents.c.id, _open_since(resolved_since))
+    query = query.order_by(members.c.incident_id, members.c.since, members.c.check_id)
+    return [load_member(row) for row in connection.execute(query).mappings()]
+
+
+def members_of(connection: Connection, incident_id: str, check_id: str, offset: int, limit: int) -> list[Member]:
+    """In the order they joined."""
+    query = select(members).where(members.c.incident_id == incident_id)
+    if check_id:
+        query = query.where(members.c.check_id == check_id)
+    query = query.order_by(members.c.since, members.c.check_id).offset(offset).limit(limit)
+    return [load_member(row) for row in connection.execute(query).mappings()]
 
 
 def incident(connection: Connection, incident_id: str) -> Incident | None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
-from healthd.store.base import Commit, Store, StoreError
+from healthd.store.base import AuditEntry, Commit, Store, StoreError
 
 CAPACITY = 20_000  # outcomes kept in memory; beyond it the oldest are given up and counted
 FIRST_PAUSE = 0.25
@@ -180,10 +180,12 @@ class _Kept:
         self.messages: list[Message] = []
         self.marks: dict[str, datetime] = {}
         self.records: dict[tuple[str, str], Record] = {}
+        self.members: dict[tuple[str, str], Member] = {}
+        self.audits: list[AuditEntry] = []
 
     def empty(self) -> bool:
         parts = (self.outcomes, self.states, self.incidents, self.timeline, self.messages, self.marks, self.records)
-        return not any(parts)
+        return not any((*parts, self.members, self.audits))
 
     def add(self, commit: Commit) -> int:
         """Returns how many outcomes had to be given up."""
@@ -194,6 +196,11 @@ class _Kept:
         self.messages.extend(commit.messages)
         self.marks |= commit.marks
         self.records |= {(r.kind, r.id): r for r in commit.records}
+        for member in commit.members:
+            key = member.incident_id, member.check_id
+            before = self.members.get(key)
+            self.members[key] = replace(member, seen=before.seen) if before and not member.seen else member
+        self.audits.extend(commit.audits)
         dropped = max(0, len(self.outcomes) - self.capacity)
         for _ in range(dropped):
             self.outcomes.popleft()
@@ -208,6 +215,8 @@ class _Kept:
             tuple(self.messages),
             dict(self.marks),
             tuple(self.records.values()),
+            tuple(self.members.values()),
+            tuple(self.audits),
         )
         self.__init__(self.capacity)  # type: ignore[misc]
         return commit

@@ -65,6 +65,7 @@ _TIMELINE = (
     "DELETE FROM healthd_timeline WHERE incident_id IN"
     " (SELECT id FROM healthd_incidents WHERE resolved_at < ? ORDER BY resolved_at, id LIMIT ?)"
 )
+_MEMBERS = _TIMELINE.replace("healthd_timeline", "healthd_members")
 _INCIDENTS = (
     "DELETE FROM healthd_incidents WHERE id IN"
     " (SELECT id FROM healthd_incidents WHERE resolved_at < ? ORDER BY resolved_at, id LIMIT ?)"
@@ -94,7 +95,9 @@ async def prune(database: Database, now: datetime, *, kept: timedelta, history: 
     await _sum_up(database, spans, until=_hour_of(now - _STRAGGLERS))
     deleted = await _delete_outcomes(database, spans, old, ancient)
     deleted += await _delete(database, [(_HOURLY, (ancient, BATCH))])
-    deleted += await _delete(database, [(sql, (ancient, _INCIDENTS_AT_ONCE)) for sql in (_TIMELINE, _INCIDENTS)])
+    deleted += await _delete(
+        database, [(sql, (ancient, _INCIDENTS_AT_ONCE)) for sql in (_TIMELINE, _MEMBERS, _INCIDENTS)]
+    )
     deleted += await _delete(database, [(_MESSAGES, (old, DELIVERED, BATCH))])
     deleted += await _delete(database, [(_RECORDS, (ancient, BATCH))])
     deleted += await _delete(database, [(_MESSAGES, (ancient, GIVEN_UP, BATCH))])

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"  # the newest script in migrations/versions
+HEAD = "0004"  # the newest script in migrations/versions
 VERSION_TABLE = "healthd_schema_version"
 
 # Alembic's own, described here so that a new database needs no Alembic
@@ -67,6 +67,20 @@ Index("healthd_incidents_opened", incidents.c.opened_at, incidents.c.id)
 Index("healthd_incidents_system", incidents.c.system, incidents.c.opened_at)
 Index("healthd_incidents_check", incidents.c.check_id, incidents.c.opened_at)
 Index("healthd_incidents_resolved", incidents.c.resolved_at)
+
+members = Table(
+    "healthd_members",
+    metadata,
+    Column("incident_id", Text, primary_key=True),
+    Column("check_id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("recovered_at", BigInteger),
+    Column("body", Text, nullable=False),
+    Column("seen", Text, nullable=False),
+)
+Index("healthd_members_check", members.c.check_id)
+Index("healthd_members_system", members.c.system)
 
 timeline = Table(
     "healthd_timeline",

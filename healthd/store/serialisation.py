@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, Telling, TimelineEntry
 from healthd.model.outcomes import CheckState, Evidence, Level, Measurement, Outcome, RowState, Verdict
 from healthd.model.records import Record
 from healthd.model.units import Unit
@@ -161,19 +161,28 @@ def load_state(check_id: str, body: str) -> CheckState:
 
 def dump_incident(incident: Incident) -> str:
     """All but id, system, check_id, opened_at and resolved_at."""
-    return _encode(
-        {
-            "key": incident.key,
-            "title": incident.title,
-            "severity": incident.severity,
-            "level": incident.level,
-            "reason": incident.reason,
-            "playbook": incident.playbook,
-            "acknowledged_at": maybe_micros(incident.acknowledged_at),
-            "acknowledged_by": incident.acknowledged_by,
-            "details": incident.details,
-        }
-    )
+    telling = incident.telling
+    body: dict[str, Any] = {
+        "key": incident.key,
+        "title": incident.title,
+        "severity": incident.severity,
+        "level": incident.level,
+        "reason": incident.reason,
+        "playbook": incident.playbook,
+        "acknowledged_at": maybe_micros(incident.acknowledged_at),
+        "acknowledged_by": incident.acknowledged_by,
+        "details": incident.details,
+        "failing": incident.failing,
+        "joined": incident.joined,
+        "telling": (telling.event, maybe_micros(telling.due), maybe_micros(telling.last), telling.count),
+    }
+    if incident.storm:
+        body["storm"] = True
+    if incident.reopened:
+        body |= {"reopened": incident.reopened, "reopened_at": maybe_micros(incident.reopened_at)}
+    if incident.merged_into:
+        body["merged_into"] = incident.merged_into
+    return _encode(body)
 
 
 def load_incident(columns: Columns) -> Incident:
@@ -194,6 +203,42 @@ def load_incident(columns: Columns) -> Incident:
         acknowledged_at=maybe_moment(data.get("acknowledged_at")),
         acknowledged_by=data.get("acknowledged_by", ""),
         details=data.get("details", {}),
+        failing=data.get("failing", 1),
+        joined=data.get("joined", 1),
+        storm=data.get("storm", False),
+        reopened=data.get("reopened", 0),
+        reopened_at=maybe_moment(data.get("reopened_at")),
+        merged_into=data.get("merged_into", ""),
+        telling=_load_telling(data.get("telling")),
+    )
+
+
+def dump_member(member: Member) -> tuple[str, str]:
+    """All but the ids, since and recovered_at; and what was seen of it, "" for nothing."""
+    body = {
+        "level": member.level,
+        "severity": member.severity,
+        "reason": member.reason,
+        "peak": member.peak,
+    }
+    return _encode(body), _encode(member.seen) if member.seen else ""
+
+
+def load_member(columns: Columns) -> Member:
+    """From the columns of the members table, by name; `seen` may be missing. A member without a severity is of a
+    former version, which knew one check per incident: what is known of it stands with its incident."""
+    data = json.loads(columns["body"])
+    seen = columns.get("seen")
+    return Member(
+        incident_id=columns["incident_id"],
+        check_id=columns["check_id"],
+        level=_level(data.get("level", Level.UNKNOWN)),
+        severity=data.get("severity", ""),
+        since=moment_of(columns["since"]),
+        reason=data.get("reason", ""),
+        peak=_level(data.get("peak", data.get("level", Level.UNKNOWN))),
+        recovered_at=maybe_moment(columns["recovered_at"]),
+        seen=json.loads(seen) if seen else {},
     )
 
 
@@ -264,6 +309,13 @@ def load_audit(at: int, body: str) -> AuditEntry:
 
 def _level(value: int) -> Level:
     return Level(value) if 0 <= value <= 3 else Level.UNKNOWN
+
+
+def _load_telling(fields: Sequence[Any] | None) -> Telling:
+    if fields is None:  # of a former version, which told everything at once
+        return Telling(count=1)
+    event, due, last, count = fields[:4]
+    return Telling(event, maybe_moment(due), maybe_moment(last), count)
 
 
 def _load_measurement(fields: Sequence[Any]) -> Measurement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
 from healthd.store import queries
@@ -61,9 +61,21 @@ class SqlStore:
         """Last due time handled per calendar job."""
         return await self._database.read(queries.all_marks)
 
-    async def open_incidents(self) -> list[Incident]:
-        """Oldest first."""
-        return await self._database.read(queries.open_incidents)
+    async def open_incidents(self, resolved_since: datetime | None = None) -> list[Incident]:
+        """Oldest first; with `resolved_since` also those that ended since."""
+        since = maybe_micros(resolved_since)
+        return await self._database.read(lambda c: queries.open_incidents(c, since))
+
+    async def open_members(self, resolved_since: datetime | None = None) -> list[Member]:
+        """The members of those incidents, without what was seen of them."""
+        since = maybe_micros(resolved_since)
+        return await self._database.read(lambda c: queries.open_members(c, since))
+
+    async def members(
+        self, incident_id: str, *, offset: int = 0, limit: int = 1000, check_id: str = ""
+    ) -> list[Member]:
+        """Of one incident, in the order they joined, with what was seen of them."""
+        return await self._database.read(lambda c: queries.members_of(c, incident_id, check_id, offset, limit))
 
     async def incident(self, incident_id: str) -> Incident | None:
         """One incident by id."""
@@ -72,7 +84,7 @@ class SqlStore:
     async def incidents(
         self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
     ) -> list[Incident]:
-        """Newest first, opened before `before`."""
+        """Newest first, opened before `before`. `system` and `check_id`: of any of their members."""
         opened_before = maybe_micros(before)
         return await self._database.read(lambda c: queries.incidents_of(c, system, check_id, opened_before, limit))
 

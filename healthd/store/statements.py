@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from healthd.model.incidents import Incident, Message, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.records import Record
 from healthd.store.base import AuditEntry, Commit
 from healthd.store.serialisation import (
     dump_audit,
     dump_entry,
     dump_incident,
+    dump_member,
     dump_message,
     dump_outcome,
     dump_record,
@@ -39,6 +40,12 @@ INCIDENT = (
     "INSERT INTO healthd_incidents (id, system, check_id, opened_at, resolved_at, body) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET system = excluded.system, check_id = excluded.check_id,"
     " opened_at = excluded.opened_at, resolved_at = excluded.resolved_at, body = excluded.body"
+)
+MEMBER = (
+    "INSERT INTO healthd_members (incident_id, check_id, system, since, recovered_at, body, seen)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (incident_id, check_id) DO UPDATE SET since = excluded.since,"
+    " recovered_at = excluded.recovered_at, body = excluded.body,"
+    " seen = CASE WHEN excluded.seen = '' THEN healthd_members.seen ELSE excluded.seen END"
 )
 TIMELINE = "INSERT INTO healthd_timeline (incident_id, at, digest, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 MESSAGE = (
@@ -73,10 +80,12 @@ def commit_steps(commit: Commit) -> list[Step]:
     ]
     steps += [(STATE, (state.check_id, dump_state(state))) for state in commit.states]
     steps += [(INCIDENT, _incident_row(incident)) for incident in commit.incidents]
+    steps += [(MEMBER, _member_row(member)) for member in commit.members]
     steps += [timeline_step(entry) for entry in commit.timeline]
     steps += [(MESSAGE, _message_row(message)) for message in commit.messages]
     steps += [(MARK, (key, micros(at))) for key, at in commit.marks.items()]
     steps += [(RECORD, _record_row(record)) for record in commit.records]
+    steps += [audit_step(entry) for entry in commit.audits]
     return steps
 
 
@@ -106,6 +115,12 @@ def _incident_row(incident: Incident) -> Row:
         maybe_micros(incident.resolved_at),
         dump_incident(incident),
     )
+
+
+def _member_row(member: Member) -> Row:
+    body, seen = dump_member(member)
+    recovered_at = maybe_micros(member.recovered_at)
+    return (member.incident_id, member.check_id, member.system, micros(member.since), recovered_at, body, seen)
 
 
 def _record_row(record: Record) -> Row:
