@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
 from healthd.catalogue.cadences import default_grace
-from healthd.catalogue.check_probe import CheckProbe, read_probe
+from healthd.catalogue.check_probe import read_probe
+from healthd.catalogue.check_rows import RowReader
 from healthd.catalogue.context import Context
 from healthd.catalogue.cron import either_day_matches, read_cron
 from healthd.catalogue.fingerprint import check_fingerprint, secrets_in
 from healthd.catalogue.nodes import Mapping as MappingNode
-from healthd.catalogue.nodes import Node, Scalar, locate
+from healthd.catalogue.nodes import Scalar, locate
 from healthd.catalogue.problems import RefusedError
-from healthd.catalogue.rows import Row, Rows
 from healthd.catalogue.sections import duplicate
-from healthd.catalogue.shapes import CheckShape, FlappingShape, RetryShape, RowShape, UnknownShape
+from healthd.catalogue.shapes import CheckShape, FlappingShape, RetryShape, UnknownShape
 from healthd.catalogue.systems import Frame, Reference, check_severity
 from healthd.model.catalogue import Check, Flapping, ProbeSpec, Retry, Rule, Source, Threshold, UnknownPolicy
 from healthd.model.outcomes import Level
@@ -42,10 +41,10 @@ _ANY_PROBE = {"probe": {"type": "?"}}
 class CheckReader:
     """Reads the checks of one system."""
 
-    def __init__(self, frame: Frame, context: Context) -> None:
+    def __init__(self, frame: Frame, rows: RowReader, context: Context) -> None:
         self._frame = frame
+        self._rows = rows
         self._context = context
-        self._rows = Rows(context)
 
     def read(self, node: MappingNode) -> Check | None:
         """One check; None, with the problems noted, when it cannot be made."""
@@ -61,7 +60,7 @@ class CheckReader:
             hint = f'expected every: 60s, cron: "*/5 * * * *" or a cadence ({cadences})'
             self._context.problem(node, f"{subject}: nothing says when it runs", hint)
         self._check_references(shape, node, subject)
-        rows = self._thresholds(shape, node, probe, subject) if probe is not None else ()
+        rows = self._rows.read(shape.thresholds, node, probe, subject) if probe is not None else ()
         if probe is None or probe.params is None or not rules or not sound:
             return None
         self._context.keep_secret(secrets_in(probe.params))
@@ -111,41 +110,12 @@ class CheckReader:
 
     def _check_references(self, shape: CheckShape, node: MappingNode, subject: str) -> None:
         frame, context = self._frame, self._context
-        if shape.playbook is not None and shape.playbook not in frame.playbooks and frame.sections.complete:
+        playbooks = frame.sections.named["playbooks"]
+        if shape.playbook is not None and shape.playbook not in playbooks and frame.sections.complete:
             message = f"{subject}: unknown playbook {shape.playbook!r}"
-            context.dangling(node, message, shape.playbook, frame.playbooks, ("playbook",))
+            context.dangling(node, message, shape.playbook, playbooks, ("playbook",))
         for key in ("severity", "warning_severity"):
             check_severity(frame, getattr(shape, key), Reference(node, (key,), subject), context)
-
-    def _thresholds(
-        self, shape: CheckShape, node: MappingNode, probe: CheckProbe, subject: str
-    ) -> tuple[Threshold, ...]:
-        measures = probe.measures
-        made: dict[str, Threshold] = {}
-        for index, written in enumerate(shape.thresholds):
-            row = self._row(written, node, index, subject)
-            if row is None:
-                continue
-            threshold = self._rows.threshold(row, measures, subject)
-            if threshold is not None and made.setdefault(threshold.key, threshold) is not threshold:
-                message = f"{subject}: two threshold rows are called {threshold.key!r}"
-                self._context.problem(node, message, "give one of them a name of its own", ("thresholds", index))
-        judged = {threshold.measure for threshold in made.values()}
-        usual = tuple(
-            replace(t, unit=t.unit or measures.units[t.measure])
-            for t in probe.kind.defaults
-            if t.measure not in judged and t.measure in measures.units
-        )
-        return (*usual, *made.values())
-
-    def _row(self, written: str | RowShape, node: Node, index: int, subject: str) -> Row | None:
-        frame = self._frame
-        if isinstance(written, RowShape):
-            return Row(written, "", locate(node, ("thresholds", index)).node)
-        if written not in frame.rows and frame.sections.complete:
-            message = f"{subject}: unknown threshold row {written!r}"
-            self._context.dangling(node, message, written, frame.rows, ("thresholds", index))
-        return frame.rows.get(written)
 
     def _check(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from healthd.catalogue.playbook_shapes import PlaybookShape
 from healthd.catalogue.runbook_shapes import (
     AttestationShape,
     ContactShape,
@@ -17,7 +18,6 @@ from healthd.catalogue.shapes import (
     ChannelShape,
     CheckShape,
     DefaultsShape,
-    PlaybookShape,
     RouteShape,
     RowShape,
     SeverityShape,

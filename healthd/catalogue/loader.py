@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, SecretStr
 
 from healthd.catalogue.channels import matchable, read_channels, read_routes
+from healthd.catalogue.check_rows import RowReader
 from healthd.catalogue.checks import CheckReader, written_names
 from healthd.catalogue.context import Context
 from healthd.catalogue.dependencies import check_dependencies
@@ -18,13 +19,15 @@ from healthd.catalogue.fingerprint import digest
 from healthd.catalogue.folders import Folder, discover
 from healthd.catalogue.kinds import ProbeKind
 from healthd.catalogue.nodes import Mapping as MappingNode
+from healthd.catalogue.playbooks import PlaybookReader
 from healthd.catalogue.problems import CatalogueError, Problem
 from healthd.catalogue.reader import read
 from healthd.catalogue.runbook import RunbookReader
 from healthd.catalogue.sections import Sections, gather
+from healthd.catalogue.shapes import GroupingShape
 from healthd.catalogue.systems import Frame, frozen, read_frame
 from healthd.catalogue.values import Values
-from healthd.model.catalogue import Catalogue, Check, System
+from healthd.model.catalogue import Catalogue, Check, Grouping, System
 from healthd.settings import Settings
 
 
@@ -113,7 +116,9 @@ class _Load:
         self.context.problems.append(Problem(file, line, message, f"first in {first.sections.folder}"))
 
     def _system(self, frame: Frame) -> System:
-        reader = CheckReader(frame, self.context)
+        rows = RowReader(frame, self.context)
+        reader = CheckReader(frame, rows, self.context)
+        playbooks = PlaybookReader(frame, rows, self.written, self.context)
         made = [reader.read(node) for node in frame.sections.checks]
         checks: tuple[Check, ...] = tuple(check for check in made if check is not None)
         return System(
@@ -122,14 +127,19 @@ class _Load:
             zone=frame.zone,
             severities=frozen(frame.severities),
             cadences=frozen(frame.cadences),
-            playbooks=frozen(frame.playbooks),
+            playbooks=MappingProxyType(playbooks.read_all()),
             checks=checks,
             description=frame.shape.description,
             runbook_url=frame.shape.runbook_url,
             links=MappingProxyType(dict(frame.shape.links)),
             runbook=self.runbooks.read(frame),
             objective=frame.shape.objective,
+            grouping=_grouping(frame.shape.grouping),
         )
+
+
+def _grouping(shape: GroupingShape) -> Grouping:
+    return Grouping(shape.window, shape.storm, shape.storm_window, shape.reopen_within)
 
 
 def diff(old: Catalogue, new: Catalogue) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:

@@ -52,6 +52,25 @@ class SeverityShape(Shape):
     """items of the runbook it takes care of"""
 
 
+class GroupingShape(Shape):
+    """Which failures are one incident."""
+
+    window: Duration = timedelta(minutes=5)
+    """a check joins an open incident with the same playbook for so long after the last one joined; 0: never"""
+    storm: int = Field(10, ge=0, le=100_000)
+    """so many checks that begin to fire within `storm_window` are one incident; 0: never"""
+    storm_window: PositiveDuration = timedelta(minutes=1)
+    """within which they are counted"""
+    reopen_within: Duration = timedelta(minutes=15)
+    """a check that fires again so soon after its incident's end reopens it; 0: never"""
+
+    @model_validator(mode="after")
+    def _more_than_two(self) -> GroupingShape:
+        if self.storm in (1, 2):
+            raise RefusedError(f"storm: {self.storm} is no storm", "expected 3 or more, or 0 for never")
+        return self
+
+
 class SystemShape(Shape):
     """The system this folder describes."""
 
@@ -71,6 +90,8 @@ class SystemShape(Shape):
     """severity of checks that name none"""
     objective: Share = 0.999
     """how available its checks' subjects are meant to be: the share of runs that are not critical"""
+    grouping: GroupingShape = GroupingShape()
+    """which failures are one incident"""
     severities: dict[str, SeverityShape] = Field(default_factory=dict)
     """the severity scale, worst first (may also be a section of its own)"""
 
@@ -154,6 +175,11 @@ def _row_or_name(value: Any) -> str:
 
 RowOrName = Annotated[Annotated[str, Tag("name")] | Annotated[RowShape, Tag("row")], Discriminator(_row_or_name)]
 _ROW_REFERENCE = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/RowShape"}]}
+RowReferences = Annotated[
+    tuple[RowOrName, ...],
+    BeforeValidator(one_or_many),
+    WithJsonSchema({"anyOf": [*_ROW_REFERENCE["anyOf"], {"type": "array", "items": _ROW_REFERENCE}]}),
+]
 
 
 class RetryShape(Shape):
@@ -263,11 +289,7 @@ class CheckShape(CommonShape):
     """a fixed interval"""
     cron: Words = ()
     """five-field cron expressions"""
-    thresholds: Annotated[
-        tuple[RowOrName, ...],
-        BeforeValidator(one_or_many),
-        WithJsonSchema({"anyOf": [*_ROW_REFERENCE["anyOf"], {"type": "array", "items": _ROW_REFERENCE}]}),
-    ] = ()
+    thresholds: RowReferences = ()
     """a row's name, a row, or a list of either"""
     playbook: str | None = None
     """what to do about it"""
@@ -279,57 +301,6 @@ class CheckShape(CommonShape):
     """default: the system's"""
     enabled: bool = True
     """whether it is scheduled"""
-
-
-class StepShape(Shape):
-    """One step for a person."""
-
-    title: str = ""
-    """what to do; default: the command"""
-    command: str = ""
-    """the exact command, shown and never executed"""
-    when: str = ""
-    """when the step applies"""
-    expect: str = ""
-    """what it should show"""
-    covers: Words = ()
-    """items of the runbook it takes care of"""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _text(cls, value: Any) -> Any:
-        return {"title": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _something(self) -> StepShape:
-        if not (self.title or self.command):
-            raise RefusedError("an empty step", "expected a title or a command")
-        return self
-
-
-StepOrText = Annotated[StepShape, AlsoWritten({"type": "string"})]
-Steps = Annotated[tuple[StepOrText, ...], BeforeValidator(one_or_many), AlsoWritten({"type": ["string", "object"]})]
-
-
-class PlaybookShape(Shape):
-    """What to do about one kind of failure."""
-
-    title: str = ""
-    """for people; default: the name"""
-    url: str = ""
-    """where it is documented"""
-    severity: str | None = None
-    """its documented severity"""
-    symptoms: Words = ()
-    """how the failure shows"""
-    likely_cause: str = ""
-    """what is usually behind it"""
-    diagnostics: Steps = ()
-    """how to find out more"""
-    remediation: Steps = ()
-    """how to mend it"""
-    covers: Words = ()
-    """items of the runbook it takes care of"""
 
 
 class ChannelShape(Shape):

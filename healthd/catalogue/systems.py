@@ -1,4 +1,4 @@
-"""One folder's sections to one system: its scale, cadences, threshold table, playbooks and defaults."""
+"""One folder's sections to one system: its scale, cadences, threshold table and defaults."""
 
 from __future__ import annotations
 
@@ -16,16 +16,8 @@ from healthd.catalogue.nodes import Node
 from healthd.catalogue.problems import Problem, RefusedError, did_you_mean
 from healthd.catalogue.rows import Row
 from healthd.catalogue.sections import Entry, Sections
-from healthd.catalogue.shapes import (
-    CadenceShape,
-    DefaultsShape,
-    PlaybookShape,
-    RowShape,
-    SeverityShape,
-    StepShape,
-    SystemShape,
-)
-from healthd.model.catalogue import Cadence, Playbook, Severity, Step
+from healthd.catalogue.shapes import CadenceShape, DefaultsShape, RowShape, SeverityShape, SystemShape
+from healthd.model.catalogue import Cadence, Severity
 
 T = TypeVar("T")
 _PAGERDUTY = ("critical", "error", "warning", "info")
@@ -47,7 +39,6 @@ class Frame:
     severities: dict[str, Severity | None] = field(default_factory=dict)
     cadences: dict[str, Cadence | None] = field(default_factory=dict)
     rows: dict[str, Row | None] = field(default_factory=dict)
-    playbooks: dict[str, Playbook | None] = field(default_factory=dict)
     defaults: DefaultsShape = field(default_factory=DefaultsShape)
     severity: str = ""
     written: Mapping[str, MappingNode] = field(default_factory=dict)  # its checks by name, right or wrong
@@ -77,8 +68,6 @@ def read_frame(sections: Sections, context: Context) -> Frame:
     for key, entry in sections.named["thresholds"].items():
         row = context.read(RowShape, entry.body, f"threshold {key!r}")
         frame.rows[key] = Row(row, key, entry.body) if row else None
-    for key, entry in sections.named["playbooks"].items():
-        frame.playbooks[key] = _playbook(key, entry, frame, context)
     frame.defaults = _defaults(frame, context)
     frame.severity = _default_severity(frame, context)
     return frame
@@ -169,29 +158,6 @@ def _cadence(name: str, entry: Entry, frame: Frame, context: Context) -> Cadence
     except RefusedError as refusal:
         _refuse(refusal, entry.body, subject, context, (refusal.key,))
         return None
-
-
-def _playbook(name: str, entry: Entry, frame: Frame, context: Context) -> Playbook | None:
-    subject = f"playbook {name!r}"
-    shape = context.read(PlaybookShape, entry.body, subject)
-    if shape is None:
-        return None
-    check_severity(frame, shape.severity, Reference(entry.body, ("severity",), subject), context)
-    return Playbook(
-        name=name,
-        title=shape.title or name,
-        url=shape.url,
-        severity=shape.severity,
-        symptoms=shape.symptoms,
-        likely_cause=shape.likely_cause,
-        diagnostics=tuple(map(_step, shape.diagnostics)),
-        remediation=tuple(map(_step, shape.remediation)),
-        covers=shape.covers,
-    )
-
-
-def _step(shape: StepShape) -> Step:
-    return Step(shape.title or shape.command, shape.command, shape.when, shape.expect, shape.covers)
 
 
 def _defaults(frame: Frame, context: Context) -> DefaultsShape:

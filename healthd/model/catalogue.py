@@ -17,6 +17,7 @@ from healthd.model.outcomes import Level
 from healthd.model.runbook import Runbook
 from healthd.model.units import Unit
 
+FINDING_WORDS = ("value", "series", "limit", "measure")
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -181,13 +182,28 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One playbook step for a person: what to do, when it applies, and the exact command (never executed)."""
+    """One playbook step for a person: what to do, when it applies, and the exact command (never executed).
+
+    A diagnostic step may be looked at by healthd as well: through `look`, a check that is never due, or by the check
+    of id `check`. `finding` and `suggest` say what it means when that is not in order and what to try then, with the
+    FINDING_WORDS in braces filled in; where `rows` names any, only for these rows of the look.
+    """
 
     title: str
     command: str = ""
     when: str = ""
     expect: str = ""
     covers: tuple[str, ...] = ()
+    look: Check | None = None
+    check: str = ""
+    finding: str = ""
+    suggest: str = ""
+    rows: tuple[str, ...] = ()
+
+    @property
+    def is_run(self) -> bool:
+        """Whether healthd looks by itself."""
+        return self.look is not None or bool(self.check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,21 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """Which failures of a system are one incident.
+
+    A check joins an open incident with the same playbook within `window` of the last one that joined. `storm` checks
+    that begin to fire within `storm_window` are a storm: one incident, whatever their playbooks; 0 for never. A check
+    that fires again within `reopen_within` of its incident's end reopens it.
+    """
+
+    window: timedelta = timedelta(minutes=5)
+    storm: int = 10
+    storm_window: timedelta = timedelta(minutes=1)
+    reopen_within: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """Something in production that is watched."""
 
@@ -249,6 +280,7 @@ class System:
     links: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     runbook: Runbook = field(default_factory=Runbook)
     objective: float = 0.999  # the share of runs that are meant not to be critical
+    grouping: Grouping = field(default_factory=Grouping)
 
 
 @dataclass(frozen=True, slots=True)
