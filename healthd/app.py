@@ -25,6 +25,7 @@ from healthd.notify import Outbox
 from healthd.pauses import Pauses
 from healthd.probes import PROBES
 from healthd.probes.base import ProbeLimits, Resources
+from healthd.report import Objective, Report
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
 from healthd.services.reports import Reports
@@ -113,8 +114,8 @@ class App:
             now=self._now,
             audit=self._audit,
         )
-        self.reports = Reports(house)
-        return [self.reports]
+        self._reports = Reports(house)
+        return [self._reports]
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -327,6 +328,14 @@ class App:
         incident = await self._corridor.acknowledge(incident_id, actor, note)
         await self._audit(actor, "acknowledge", incident_id, note)
         return incident
+
+    async def report_preview(self, system: str, cadence: str) -> Report:
+        """The report of a calendar cadence as it would be now. KeyError for an unknown one."""
+        return await self._reports.preview(system, cadence)
+
+    async def objectives(self, system: str) -> list[Objective]:
+        """Availability of every check of a system against its objective. KeyError for an unknown one."""
+        return await self._reports.objectives(system)
 
     # -- small things ----------------------------------------------------------------------------------------------
 

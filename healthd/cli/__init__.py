@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "checks:check",
     "evaluate": "checks:evaluate",
     "ack": "remote:ack",
+    "report": "reports:report",
     "notify-test": "notify:notify_test",
     "sandbox": "sandbox:sandbox",
 }

@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
 import click
 import httpx
 
 from healthd.cli.common import Refused, settings_or_refuse
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATIENCE = 30.0  # seconds
+
+
+def url_option(function: F) -> F:
+    """`--url`: which daemon is asked."""
+    return click.option("--url", help="The daemon's address (default: http://HEALTHD_HOST:HEALTHD_PORT).")(function)
+
+
+def get(path: str, parameters: Mapping[str, str] | None = None, url: str | None = None) -> httpx.Response:
+    """What the daemon's API answers at `path` (below /api/v1). Refused when it does not answer, or answers an error."""
+    return call("GET", path, url, params=dict(parameters or {}))
+
+
+def post(path: str, body: Mapping[str, Any], url: str | None = None) -> httpx.Response:
+    """As `get`, for what changes something."""
+    return call("POST", path, url, json=dict(body))
+
+
+def call(method: str, path: str, url: str | None = None, **request: Any) -> httpx.Response:
+    """One request with the token of the settings. Refused when there is no answer, or it is an error."""
+    settings = settings_or_refuse()
+    base = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
+    try:
+        answer = httpx.request(method, f"{base}/api/v1{path}", headers=headers, timeout=PATIENCE, **request)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Refused(f"no answer from {base}: {type(error).__name__}; is `healthd run` running?") from None
+    if not answer.is_success:
+        raise Refused(_reason(answer))
+    return answer
 
 
 @click.command()
 @click.argument("incident_id")
 @click.option("--note", default="", help="What you are doing about it.")
 @click.option("--by", "actor", envvar="USER", default="cli", help="Who (default: $USER).")
-@click.option("--url", help="The daemon's address (default: http://HEALTHD_HOST:HEALTHD_PORT).")
-def ack(incident_id: str, note: str, actor: str, url: str) -> int:
+@url_option
+def ack(incident_id: str, note: str, actor: str, url: str | None) -> int:
     """Acknowledge an open incident, through the daemon's API (HEALTHD_TOKEN)."""
-    settings = settings_or_refuse()
-    base = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
-    headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
     try:
-        answer = httpx.post(
-            f"{base}/api/v1/incidents/{incident_id}/acknowledge",
-            json={"actor": actor, "note": note},
-            headers=headers,
-            timeout=10,
-        )
-    except httpx.HTTPError as error:
-        raise Refused(f"no answer from {base}: {type(error).__name__}; is `healthd run` running?") from None
-    if answer.is_success:
-        click.echo(f"{incident_id}: acknowledged by {actor}")
-        return 0
-    raise Refused(f"{incident_id}: {_reason(answer)}")
+        post(f"/incidents/{incident_id}/acknowledge", {"actor": actor, "note": note}, url)
+    except Refused as refused:
+        raise Refused(f"{incident_id}: {refused.message}") from None
+    click.echo(f"{incident_id}: acknowledged by {actor}")
+    return 0
 
 
 def _reason(answer: httpx.Response) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from healthd.model.catalogue import Catalogue
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.report import Objective, Report
 from healthd.settings import Settings
 from healthd.store.base import Store
 
@@ -69,3 +70,9 @@ class Daemon(Protocol):
 
     async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
         """Mark an open incident as somebody's. KeyError for an unknown or resolved one."""
+
+    async def report_preview(self, system: str, cadence: str) -> Report:
+        """The report of a calendar cadence as it would be now. KeyError for an unknown one."""
+
+    async def objectives(self, system: str) -> list[Objective]:
+        """Availability of every check of a system against its objective. KeyError for an unknown one."""

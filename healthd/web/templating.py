@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from healthd.report.markdown import budget_text, share_text
 from healthd.web.plot import SIZES
 from healthd.web.standing import Status, word
 from healthd.web.words import ago, clock, duration, rfc3339, value_text
@@ -60,7 +61,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "ago": ago, "clock": clock, "duration": _lasting, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
-        "plural": _plural, "code": _code, "day": _day,
+        "plural": _plural, "share": share_text, "budget": budget_text, "code": _code, "day": _day,
     }  # fmt: skip
     environment.globals["sizes"] = {size.name: size for size in SIZES}
     return environment

@@ -250,3 +250,51 @@ class RunRequest(Shape):
 class AcknowledgeRequest(Shape):
     actor: str = Field("api", description="who, for the incident and the audit log", max_length=200)
     note: str = Field("", description="what you are doing about it", max_length=MAX_NOTE)
+
+
+class ReportEntry(Shape):
+    id: str
+    system: str
+    cadence: str
+    title: str
+    due: str
+    level: str = Field(description="the worst of its items: ok, warning, critical, unknown or missing")
+    counts: dict[str, int] = Field(description="items by level, the worst first")
+
+
+class ReportList(Shape):
+    reports: list[ReportEntry]
+
+
+class ReportDetail(BaseModel):
+    """A report; docs/reports.md describes its parts."""
+
+    id: str
+    system: str
+    system_title: str
+    cadence: str
+    title: str
+    due: str
+    made_at: str
+    zone: str
+    level: str
+    counts: dict[str, int]
+    items: list[dict[str, object]] = Field(description="one per check: level, reason, values with limits and change")
+    sections: list[dict[str, object]]
+    tasks: list[dict[str, object]] = Field(description="attestations: due, given or overdue")
+    events: list[dict[str, object]] = Field(description="incidents since the report before")
+    growth: list[dict[str, object]] = Field(description="values on their way to a limit, and in how many days")
+    objectives: list[dict[str, object]] = Field(description="availability, in weekly and rarer reports")
+
+
+class CheckAvailability(Shape):
+    check_id: str
+    title: str
+    target: float
+    ratios: dict[str, float | None] = Field(description="by number of days; null when no run could look")
+    budget: float | None = Field(description="share of the permitted failures that is left; below 0: overspent")
+
+
+class Availability(Shape):
+    system: str
+    checks: list[CheckAvailability]

@@ -2,12 +2,13 @@
 
 from starlette.routing import Route
 
-from healthd.web.pages import check, incidents, overview, schedule, session
+from healthd.web.pages import check, incidents, overview, reports, schedule, session
 
 ROUTES: list[Route] = [
     *overview.ROUTES,
     *check.ROUTES,
     *incidents.ROUTES,
     *schedule.ROUTES,
+    *reports.ROUTES,
     *session.ROUTES,
 ]
