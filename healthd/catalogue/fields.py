@@ -118,6 +118,11 @@ def one_or_many(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def written(value: Any) -> Any:
+    """Nothing for an empty text, which is what a variable that is not set leaves: `${AGAIN:-}`."""
+    return () if value == "" else value
+
+
 def read_label(value: Any) -> Any:
     """Labels are text; numbers and booleans are taken as written."""
     if isinstance(value, bool):

@@ -19,6 +19,7 @@ from healthd.catalogue.fields import (
     Share,
     Words,
     one_or_many,
+    written,
 )
 from healthd.catalogue.problems import RefusedError
 
@@ -287,8 +288,8 @@ class CheckShape(CommonShape):
     """cadences of the system at which it runs"""
     every: Interval | None = None
     """a fixed interval"""
-    cron: Words = ()
-    """five-field cron expressions"""
+    cron: Annotated[Words, BeforeValidator(written)] = ()
+    """five-field cron expressions; an empty one adds nothing"""
     thresholds: RowReferences = ()
     """a row's name, a row, or a list of either"""
     playbook: str | None = None

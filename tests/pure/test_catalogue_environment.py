@@ -53,6 +53,12 @@ def test_variables_work_everywhere_not_only_in_parameters(tmp_path: Path) -> Non
     assert str(check.thresholds[-1].critical) == "> 2s"
 
 
+def test_an_empty_cron_adds_nothing(tmp_path: Path) -> None:
+    text = f'checks: [{{name: a, every: 1m, cron: "${{AGAIN:-}}", {WEB}}}]'
+    assert len(catalogue(tmp_path, text).checks["demo/a"].rules) == 1
+    assert catalogue(tmp_path, text, AGAIN="* * * * *").checks["demo/a"].rules[1].crons == ("* * * * *",)
+
+
 def test_mounted_secret_files(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text(f"{SECRET}\n")
     found = catalogue(tmp_path, one(password='"${PW}"'), PW_FILE=str(tmp_path / "pw"))
