@@ -28,7 +28,11 @@ from healthd.probes.base import ProbeLimits, Resources
 from healthd.report import Objective, Report
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
+from healthd.services.diagnostics import Diagnostics
+from healthd.services.quiet import Quiet
 from healthd.services.reports import Reports
+from healthd.services.silences import Silences
+from healthd.services.windows import Windows
 from healthd.settings import Settings
 from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
@@ -74,10 +78,12 @@ class App:
         self._teller = Teller(settings.public_url or f"http://{settings.host}:{settings.port}")
         self._outbox = Outbox(self.store, observe=self._notified, now=now)
         self._resources = Resources()
+        self._looker = Looker(PROBES, self._resources, _limits(settings))
+        self._slots = slots_of(settings)
         self._corridor = Corridor(
             Gear(
-                looker=Looker(PROBES, self._resources, _limits(settings)),
-                slots=slots_of(settings),
+                looker=self._looker,
+                slots=self._slots,
                 metrics=self.metrics,
                 recorder=self._recorder,
                 teller=self._teller,
@@ -113,9 +119,13 @@ class App:
             metrics=self.metrics,
             now=self._now,
             audit=self._audit,
+            looker=self._looker,
+            slots=self._slots,
         )
         self._reports = Reports(house)
-        return [self._reports]
+        self.silences, self.windows = Silences(house), Windows(house)
+        quiet = Quiet(house, (self.windows, self.silences))
+        return [self._reports, self.silences, self.windows, quiet, Diagnostics(house)]
 
     # -- life ------------------------------------------------------------------------------------------------------
 

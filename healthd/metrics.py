@@ -75,6 +75,15 @@ class Metrics:
         self.incidents_open = Gauge(
             "healthd_incidents_open", "Open incidents.", ["system", "severity"], registry=registry
         )
+        self.incidents_silenced = Gauge(
+            "healthd_incidents_silenced", "Open incidents nobody is told of: silences, maintenance windows.",
+            ["system", "severity"], registry=registry,
+        )  # fmt: skip
+        self.silences_active = Gauge("healthd_silences_active", "Silences in effect.", registry=registry)
+        self.maintenance_active = Gauge(
+            "healthd_maintenance_active", "1 while a maintenance window of the system is open.",
+            ["system"], registry=registry,
+        )  # fmt: skip
         self.notifications = Counter(
             "healthd_notifications_total", "Notifications by what became of the attempt: accepted, retried, gave_up.",
             ["channel", "outcome"], registry=registry,

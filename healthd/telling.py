@@ -17,6 +17,7 @@ from healthd.notify.compose import rfc3339
 TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated"})
 # Whoever was told of an incident hears these of it even while it is silenced: a page must not stay open for ever.
 CLOSING = frozenset({"acknowledged", "resolved"})
+NEWS = frozenset({"firing", "worsened", "escalated"})
 
 Quiet = Callable[[Incident, Check], str]
 
@@ -50,6 +51,7 @@ class Teller:
         ("told_level"), so that it is told what was missed once the quiet is over.
         """
         assert self.catalogue is not None
+        decision = _news(decision)
         incident = decision.incident
         system = self.catalogue.systems[check.system]
         body = compose(
@@ -123,8 +125,9 @@ class Teller:
             told = tuple(c for c in told if (spec := self.channels.get(c)) and CHANNELS[spec.type].updates)
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
-        if decision.event in TOLD and incident.is_open and not decision.softly:
+        if decision.event not in CLOSING:
             details.pop("quiet", None)
+        if decision.event in TOLD and incident.is_open and not decision.softly:
             details["told_level"] = incident.level.name.lower()
         messages = tuple(
             Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told
@@ -132,9 +135,15 @@ class Teller:
         return replace(incident, details=details), messages
 
 
+def _news(decision: Decision) -> Decision:
+    """What is worse than nobody has heard of is new to them."""
+    unheard = "quiet" in decision.incident.details and not decision.incident.details.get("told_level")
+    return replace(decision, event="firing") if unheard and decision.event == "worsened" else decision
+
+
 def unsaid_note(decision: Decision, told: Incident) -> tuple[TimelineEntry, ...]:
     """For the timeline: that nobody was told of this, and why."""
     why = str(told.details.get("quiet", ""))
-    if not why or decision.event not in TOLD - CLOSING:
+    if not why or decision.event not in NEWS:
         return ()
     return (TimelineEntry(told.id, decision.entry.at, "silenced", f"nobody was told: {why}"),)

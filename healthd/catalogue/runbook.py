@@ -72,10 +72,7 @@ class RunbookReader:
                 Contact(d.name, d.title, d.source, s.address, s.description, s.covers)
                 for d, s in self._declared("contacts", ContactShape, frame)
             ),
-            windows=tuple(
-                Window(d.name, d.title, s.cadence, s.duration, d.source, s.notice, s.description, s.covers)
-                for d, s in self._declared("windows", WindowShape, frame)
-            ),
+            windows=tuple(self._windows(frame)),
             escalation=tuple(self._escalation(frame)),
         )
 
@@ -162,6 +159,22 @@ class RunbookReader:
                     message = f"reports: {d.name!r}: no check {glob!r}"
                     self._context.dangling(body, message, glob, frame.written, ("checks", index))
             yield ReportPlan(d.name, d.title, s.cadence, d.source, s.who, s.description, s.covers, s.checks)
+
+    def _windows(self, frame: Frame) -> Iterator[Window]:
+        for d, s in self._declared("windows", WindowShape, frame):
+            body, subject = frame.sections.named["windows"][d.name].body, f"windows: {d.name!r}"
+            for index, severity in enumerate(s.except_severities):
+                check_severity(frame, severity, Reference(body, ("except_severities", index), subject), self._context)
+            cadence = frame.cadences.get(s.cadence)
+            if cadence is not None and cadence.rule.is_interval:
+                message = (
+                    f"{subject}: the cadence {s.cadence!r} is an interval, a window begins at times of the calendar"
+                )
+                self._context.problem(body, message, 'expected a cadence with "on" and "at", or "cron"', ("cadence",))
+            yield Window(
+                d.name, d.title, s.cadence, s.duration, d.source, s.notice, s.description, s.covers,
+                s.except_severities, s.except_checks,
+            )  # fmt: skip
 
     def _escalation(self, frame: Frame) -> Iterator[EscalationLevel]:
         for d, s in self._declared("escalation", EscalationShape, frame):

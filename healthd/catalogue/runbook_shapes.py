@@ -147,7 +147,11 @@ class WindowShape(DeclaredShape):
     duration: PositiveDuration
     """how long it is"""
     notice: Duration | None = None
-    """how long ahead people are told"""
+    """how long ahead people are told; default: 48h, 0: not at all"""
+    except_severities: Words = ()
+    """incidents of these severities are told all the same"""
+    except_checks: Words = ()
+    """incidents of these checks are told all the same: names, or globs"""
 
 
 class EscalationShape(DeclaredShape):

@@ -122,7 +122,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A maintenance window: it begins at each firing of `cadence`; people are told `notice` ahead."""
+    """A maintenance window: it begins at each firing of `cadence`; people are told `notice` ahead (None: as usual).
+
+    Nobody is told of the system's incidents meanwhile, but of those of `except_severities` and `except_checks`.
+    """
 
     name: str
     title: str
@@ -132,6 +135,8 @@ class Window:
     notice: timedelta | None = None
     description: str = ""
     covers: tuple[str, ...] = ()
+    except_severities: tuple[str, ...] = ()
+    except_checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""Which incidents a silence is about, how silences are written, and what is told when the quiet is over. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from fnmatch import translate
+from functools import lru_cache
+from re import _constants as op  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
+
+from healthd.incidents.lifecycle import Decision
+from healthd.model.catalogue import Check
+from healthd.model.incidents import Incident, TimelineEntry
+from healthd.model.outcomes import Level
+from healthd.model.records import Record
+from healthd.model.silences import LONGEST, Matcher, Silence, SilenceError
+from healthd.model.units import format_duration
+
+KIND = "silence"
+OWN = ("system", "check", "name", "severity", "level", "playbook", "incident")
+MAX_MATCHERS, MAX_VALUE = 20, 200
+_WRITTEN = re.compile(r"\s*([A-Za-z_][\w./-]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
+_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+
+
+def facts(incident: Incident, check: Check) -> Mapping[str, str]:
+    """What matchers look at: the check's labels, and over them what every incident has (see OWN).
+
+    `check` is system/name, `name` the check's name alone.
+    """
+    return {
+        **check.labels,
+        "system": incident.system,
+        "check": check.id,
+        "name": check.name,
+        "severity": incident.severity,
+        "level": incident.level.name.lower(),
+        "playbook": incident.playbook,
+        "incident": incident.id,
+    }
+
+
+def parse_matcher(text: str) -> Matcher:
+    """`severity=SEV3`, `check=~shop/(web|api)`; a word alone is a check. Raises SilenceError."""
+    written = _WRITTEN.fullmatch(text)
+    if written is None:
+        if re.fullmatch(r"[\w./*?-]+", text.strip()):
+            return parse_matcher(f"check={text}")
+        raise SilenceError(f"{text[:60]!r} is no matcher", "expected system=shop, check=shop/web or severity=~SEV[34]")
+    name, operator, value = written[1], written[2], written[3]
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    return checked(Matcher(name, operator, value))
+
+
+def checked(matcher: Matcher) -> Matcher:
+    """The matcher itself if it can be used. Raises SilenceError."""
+    if matcher.op not in ("=", "!=", "=~", "!~"):
+        raise SilenceError(f"{matcher.op!r} is no operator", "there are =, !=, =~ and !~")
+    if len(matcher.value) > MAX_VALUE or len(matcher.name) > MAX_VALUE:
+        raise SilenceError(f"{matcher.name[:40]}: more than {MAX_VALUE} characters")
+    if matcher.op.endswith("~"):
+        _check_expression(matcher)
+    return matcher
+
+
+def make(
+    silence_id: str, matchers: Iterable[Matcher], author: str, reason: str, times: tuple[datetime, datetime, datetime]
+) -> Silence:
+    """A new silence; `times` are when it is made, begins and ends. Raises SilenceError for one nobody can mean."""
+    now, starts, ends = times
+    found = tuple(dict.fromkeys(checked(m) for m in matchers))
+    if not found:
+        raise SilenceError("it says not what is to be quiet", "give a matcher such as check=shop/web, or system=*")
+    if len(found) > MAX_MATCHERS:
+        raise SilenceError(f"{len(found)} matchers are more than {MAX_MATCHERS}")
+    if not reason.strip():
+        raise SilenceError("a reason is needed", "say why, for those who wonder why nobody was told")
+    if ends <= starts:
+        raise SilenceError("it ends before it starts")
+    if ends <= now:
+        raise SilenceError("it is over already")
+    if ends - starts > LONGEST:
+        hint = "what is never to be told is better switched off in the catalogue: enabled: false"
+        raise SilenceError(f"it lasts longer than {LONGEST.days} days", hint)
+    return Silence(silence_id, found, author, reason.strip(), now, starts, ends)
+
+
+def matches(silence: Silence, labels: Mapping[str, str]) -> bool:
+    """Whether all its matchers hold. A label that is not there is the empty word."""
+    return all(_holds(matcher, labels) for matcher in silence.matchers)
+
+
+def why(silence: Silence) -> str:
+    """For people: by whom something is kept quiet, until when, and why."""
+    return f"silenced by {silence.author} until {silence.ends_at:%Y-%m-%d %H:%M} UTC: {silence.reason} ({silence.id})"
+
+
+def hushed(incident: Incident, at: datetime, reason: str) -> Decision:
+    """An open incident begins to be kept quiet, or is from now on for another reason."""
+    return Decision(incident, "silenced", TimelineEntry(incident.id, at, "silenced", reason))
+
+
+def spoken(incident: Incident, at: datetime) -> Decision:
+    """Nothing keeps an open incident quiet any more: what was not told is told now, once.
+
+    As new where nobody has heard of it, as worse where it is worse than what was last told.
+    """
+    last = str(incident.details.get("told_level", ""))
+    heard = bool(last) and bool(incident.details.get("channels"))
+    worse = heard and incident.level.badness > Level[last.upper()].badness
+    event = "worsened" if worse else "unsilenced" if heard else "firing"
+    text = "no longer kept quiet" + ("" if event == "unsilenced" else ", and still open: told now")
+    open_for = format_duration(round((at - incident.opened_at).total_seconds()))
+    entry = TimelineEntry(incident.id, at, "unsilenced", f"{text} (open for {open_for})")
+    return Decision(incident, event, entry)
+
+
+def to_record(silence: Silence, now: datetime) -> Record:
+    """Open until it is over."""
+    system = next((m.value for m in silence.matchers if m.name == "system" and m.op == "="), "")
+    body: dict[str, Any] = {
+        "matchers": [[m.name, m.op, m.value] for m in silence.matchers],
+        "author": silence.author,
+        "reason": silence.reason,
+        "starts_at": silence.starts_at.isoformat(),
+        "ends_at": silence.ends_at.isoformat(),
+        "ended_by": silence.ended_by,
+    }
+    closed_at = silence.ends_at if now >= silence.ends_at else None
+    return Record(KIND, silence.id, silence.created_at, system, closed_at=closed_at, body=body)
+
+
+def from_record(record: Record) -> Silence:
+    """As it was written."""
+    body = record.body
+    return Silence(
+        id=record.id,
+        matchers=tuple(Matcher(*parts) for parts in body["matchers"]),
+        author=body["author"],
+        reason=body["reason"],
+        created_at=record.at,
+        starts_at=datetime.fromisoformat(body["starts_at"]),
+        ends_at=datetime.fromisoformat(body["ends_at"]),
+        ended_by=body.get("ended_by", ""),
+    )
+
+
+def expired(silence: Silence, now: datetime, actor: str) -> Silence:
+    """Ended early, by whom. One that has not begun never does."""
+    return replace(silence, ends_at=now, starts_at=min(silence.starts_at, now), ended_by=actor)
+
+
+def _holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
+    value = labels.get(matcher.name, "")[:MAX_VALUE]
+    found = bool(_expression(matcher.op, matcher.value).fullmatch(value))
+    if matcher.op in ("=", "!=") and matcher.name == "check" and "/" not in matcher.value:
+        found = bool(_expression(matcher.op, matcher.value).fullmatch(labels.get("name", "")))
+    return found is (matcher.op in ("=", "=~"))
+
+
+@lru_cache(maxsize=4096)
+def _expression(operator: str, value: str) -> re.Pattern[str]:
+    if operator.endswith("~"):
+        return re.compile(value)
+    return re.compile(translate(value), re.IGNORECASE)
+
+
+def _check_expression(matcher: Matcher) -> None:
+    try:
+        tree = _parser.parse(matcher.value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise SilenceError(f"{matcher}: no regular expression: {error}") from None
+    if _repeats_repeats(tree):
+        raise SilenceError(f"{matcher}: a repetition within a repetition may take for ever", "write a+ for (a+)+")
+
+
+def _repeats_repeats(tree: Any, inside: bool = False) -> bool:
+    """Whether something unbounded is repeated without a bound: what such an expression costs grows exponentially."""
+    for kind, value in tree:
+        unbounded = kind in _REPEATS and value[1] > MAX_VALUE
+        if unbounded and inside:
+            return True
+        for part in _parts(kind, value):
+            if _repeats_repeats(part, inside or unbounded):
+                return True
+    return False
+
+
+def _parts(kind: Any, value: Any) -> list[Any]:
+    if kind is op.BRANCH:
+        return list(value[1])
+    if kind is op.ATOMIC_GROUP:
+        return [value]
+    if kind is op.GROUPREF_EXISTS:
+        return [part for part in value[1:] if part is not None]
+    nested = kind is op.SUBPATTERN or kind in _REPEATS or kind in (op.ASSERT, op.ASSERT_NOT)
+    return [value[-1]] if nested else []
