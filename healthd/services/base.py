@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from healthd.corridor import Corridor
+from healthd.look import Looker
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue
+from healthd.schedule import Limits
 from healthd.settings import Settings
 from healthd.store.base import Store
 from healthd.store.recorder import Recorder
@@ -30,6 +32,8 @@ class House:
     metrics: Metrics
     now: Callable[[], datetime]
     audit: Audit
+    looker: Looker
+    slots: Limits
 
 
 class Service(Protocol):
