@@ -76,5 +76,6 @@ async def _detail(desk: Any, found: Incident) -> dict[str, Any]:
     return {
         **serialise.incident(found),
         "timeline": [serialise.entry(entry) for entry in timeline],
+        "diagnosis": found.details.get("diagnosis"),
         "channels": list(found.details.get("channels", ())),
     }

@@ -172,8 +172,35 @@ class TimelineEntry(Shape):
     actor: str
 
 
+class Finding(Shape):
+    title: str = Field(description="of the step")
+    level: LevelWord
+    text: str = Field(description="what it means")
+    command: str = Field(description='suggested, never executed; ""')
+
+
+class StepResult(Shape):
+    title: str
+    level: LevelWord
+    text: str = Field(description="what was measured, or what is wrong with it")
+    evidence: str
+    command: str = Field(description='what a person would run, ""')
+    error: str = Field(description='why it could not be looked at, ""')
+
+
+class Diagnosis(Shape):
+    at: str
+    seconds: float
+    severity: str = Field(description="the incident's when it was made")
+    steps: int
+    answered: int
+    findings: list[Finding] = Field(description="worst first: the first is the likely cause")
+    results: list[StepResult] = Field(description="in the order of the playbook's steps")
+
+
 class IncidentDetail(IncidentSummary):
     timeline: list[TimelineEntry]
+    diagnosis: Diagnosis | None = Field(description="what the playbook's steps found; null without any, or not yet")
     channels: list[str] = Field(description="where it was told")
 
 

@@ -58,6 +58,7 @@ async def show(request: Request) -> Response:
         severity=system.severities.get(incident.severity) if system else None,
         row=standing(desk.daemon, check) if check else None,
         told=told,
+        diagnosis=incident.details.get("diagnosis"),
         playbook=playbook or told.get("playbook"),
         quiet=[check_id for check_id, cause in desk.daemon.suppressed.items() if cause == incident.check_id],
         timeline=await desk.ask(desk.daemon.store.timeline(incident.id)),

@@ -1,0 +1,141 @@
+"""An incident opens, and what its playbook would have a person look at is looked at by then."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+
+from tests.e2e.conftest import NewDaemon
+from tests.e2e.daemon import Daemon
+from tests.servers.nginx import NginxServer
+from tests.servers.postgres import PostgresServer
+from tests.servers.process import free_port
+from tests.servers.receiver import Receiver
+from tests.servers.redis import RedisServer
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+
+def shop(front: str, steps: str, more: str = "") -> str:
+    return f"""\
+system: {{name: shop, title: Shop}}
+severities: {{SEV1: {{}}, SEV3: {{}}}}
+playbooks:
+  web-down:
+    title: The shop does not answer
+    likely_cause: anything
+    diagnostics:
+{steps}
+    remediation: [Restart it]
+checks:
+  - name: web
+    title: The shop answers
+    every: 1s
+    timeout: 900ms
+    probe: {{type: http, url: "{front}"}}
+    severity: SEV1
+    warning_severity: SEV3
+    playbook: web-down
+{more}"""
+
+
+def told(receiver: Receiver, count: int, timeout: float = 15) -> list[dict[str, Any]]:
+    return [request.json["data"] for request in receiver.wait_for(count, timeout=timeout)]
+
+
+def updates(receiver: Receiver) -> Iterator[dict[str, Any]]:
+    bodies = (request.json["data"] for request in receiver.to("/hook"))
+    return (body for body in bodies if body["event"] == "updated")
+
+
+def only_incident(daemon: Daemon) -> dict[str, Any]:
+    (found,) = daemon.get("/api/v1/incidents?open=true")["incidents"]
+    return dict(daemon.get(f"/api/v1/incidents/{found['id']}"))
+
+
+def test_what_real_servers_say_follows_the_first_message(
+    new_daemon: NewDaemon, nginx: NginxServer, postgres: PostgresServer, redis_server: RedisServer, receiver: Receiver
+) -> None:
+    client = redis.Redis.from_url(redis_server.url)
+    client.config_set("maxmemory", int(client.info("memory")["used_memory"] / 0.9))
+    steps = f"""\
+      - {{title: Connections, command: psql, probe: {{type: postgres_connections, url: "{postgres.url()}"}},
+         thresholds: {{measure: ratio, critical: ">= 100%"}}, finding: no connection is left}}
+      - title: Memory of Redis
+        probe: {{type: redis_memory, url: "{redis_server.url}"}}
+        thresholds: {{measure: ratio, critical: "> 80%"}}
+        finding: "Redis uses {{value}} of its memory (limit {{limit}})"
+        suggest: "redis-cli CONFIG SET maxmemory 8mb  # was {{value}}"
+      - {{title: The other site, probe: {{type: http, url: "{nginx.url}/"}}}}
+      - {{title: Queue, check: queue}}
+      - {{title: Search, probe: {{type: redis, url: "redis://:hunter2@127.0.0.1:1"}}}}
+      - {{title: Ask whoever deployed last}}
+"""
+    queue = f"""\
+  - {{name: queue, every: 1h, probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
+     thresholds: {{measure: length, critical: "> 10"}}}}
+"""
+    url = f"http://127.0.0.1:{free_port()}/"
+    daemon = new_daemon(shop(url, steps, queue), webhook_url=receiver.url, webhook_secret=SECRET).start()
+    try:
+        first, second = told(receiver, 2)
+    finally:
+        client.config_set("maxmemory", "0")
+        client.close()
+    assert (first["event"], first["diagnosis"]) == ("firing", None)
+    assert (second["event"], second["update"]["kind"]) == ("updated", "diagnosed")
+    assert second["incident"]["id"] == first["incident"]["id"]
+    found = second["diagnosis"]
+    assert (found["steps"], found["answered"]) == (5, 5)
+    assert found["seconds"] < 5
+    memory, search = found["findings"]
+    assert memory["text"].startswith("Redis uses ")
+    assert memory["text"].endswith("of its memory (limit > 80%)")
+    assert memory["command"].startswith("redis-cli CONFIG SET maxmemory 8mb  # was ")
+    assert "{value}" not in str(second)
+    assert "connection refused" in search["text"]
+    by_title = {r["title"]: r for r in found["results"]}
+    assert list(by_title) == ["Connections", "Memory of Redis", "The other site", "Queue", "Search"]
+    assert by_title["Connections"]["level"] == "ok"
+    assert "used" in by_title["Connections"]["text"]
+    assert "length 0" in by_title["Queue"]["text"]
+    assert "hunter2" not in str(second)
+    incident = only_incident(daemon)
+    assert incident["diagnosis"] == found
+    (entry,) = [e for e in incident["timeline"] if e["kind"] == "diagnosed"]
+    assert entry["text"].startswith("diagnosed: 5 of 5 steps answered in ")
+    page = daemon.http.get(f"/incidents/{incident['id']}").text
+    assert memory["text"].replace(">", "&gt;") in page
+    assert "# was " in page
+
+
+def test_a_step_that_hangs_holds_up_nothing_and_a_restart_begins_again(
+    new_daemon: NewDaemon, nginx: NginxServer, receiver: Receiver
+) -> None:
+    receiver.script(["hang"] * 20, path="/slow")
+    steps = f"""\
+      - {{title: Slow, timeout: 2s, probe: {{type: http, url: "{receiver.url}/slow"}}}}
+      - {{title: Quick, probe: {{type: http, url: "{nginx.url}/"}}}}
+"""
+    url = f"http://127.0.0.1:{free_port()}/"
+    daemon = new_daemon(shop(url, steps), webhook_url=receiver.url + "/hook", webhook_secret=SECRET).start()
+    receiver.wait_for(1, path="/slow")
+    assert [r.json["data"]["event"] for r in receiver.wait_for(1, path="/hook")] == ["firing"]
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    began = time.monotonic()
+    second = daemon.until(lambda: next(updates(receiver), None), what="diagnosed")
+    assert time.monotonic() - began < 6
+    slow, quick = second["diagnosis"]["results"]
+    assert (slow["level"], quick["level"]) == ("critical", "ok")  # nothing answered is what `up` says
+    assert quick["error"] == ""
+    before = only_incident(daemon)["diagnosis"]
+    assert daemon.stop() == 0
+    daemon.start()
+    daemon.until(lambda: daemon.metric("healthd_check_status", check="web") == 2, what="looked at again")
+    assert only_incident(daemon)["diagnosis"] == before
+    assert len({r.headers["webhook-id"] for r in receiver.to("/hook")}) == 2
