@@ -9,19 +9,22 @@ from typing import Any
 import click
 
 from healthd.sandbox.child import SandboxError
-from healthd.sandbox.state import DEFAULT_FOLDER
+from healthd.sandbox.state import folder_of
+from healthd.sandbox.world import DEFAULT, WORLDS
 
 _folder = click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    help="Where the sandbox keeps its state and logs.",
+    help="Where the sandbox keeps its state and logs.  [default: .sandbox, or .sandbox-SYSTEM]",
 )
+_system = click.option("--system", type=click.Choice(list(WORLDS)), help="Which, where several run.")
 
 
 class _SandboxGroup(click.Group):
-    """What the sandbox refuses is told in one line."""
+    """What the sandbox refuses is told in one line; `sandbox SYSTEM` is short for `sandbox start SYSTEM`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["start", *args] if args and args[0] in WORLDS else args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -36,6 +39,7 @@ def sandbox() -> None:
 
 
 @sandbox.command()
+@click.argument("system", default=DEFAULT)
 @_folder
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of healthd's page.  [default: 9780, or a free one]")
 @click.option("--daemon/--no-daemon", default=True, help="Also run healthd, or print the settings for your own.")
@@ -44,79 +48,90 @@ def sandbox() -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path("checks"),
     show_default=True,
-    help="Folder that holds the catalogues host and syncwatch.",
+    help="Folder that holds the catalogues, one folder each.",
 )
-def start(folder: Path, port: int | None, daemon: bool, checks: Path) -> int:
-    """Start it, with healthd watching it; runs until Ctrl-C."""
+def start(system: str, folder: Path | None, port: int | None, daemon: bool, checks: Path) -> int:
+    """Start the one of SYSTEM, with healthd watching it; runs until Ctrl-C."""
     from healthd.sandbox.session import Plan
     from healthd.sandbox.session import start as run
+    from healthd.sandbox.world import world_class
 
-    return run(Plan(folder, checks, port, daemon), click.echo)
+    world = world_class(system)
+    return run(Plan(world, folder or folder_of(system), checks, port, daemon), click.echo)
 
 
 @sandbox.command(name="break")
 @click.argument("fault")
+@_system
 @_folder
-def break_(fault: str, folder: Path) -> None:
+def break_(fault: str, system: str | None, folder: Path | None) -> None:
     """Break something: see `list` for what."""
-    from healthd.sandbox.remote import Remote
+    from healthd.sandbox.remote import find
 
-    told = Remote(folder).break_(fault)
+    told = find(folder, system).break_(fault)
     click.echo(f"Broken: {fault} ({told['breaks']}).")
     click.echo(_notice(told["noticed_by"], told["after"]))
 
 
 @sandbox.command()
 @click.argument("fault", default="all")
+@_system
 @_folder
-def mend(fault: str, folder: Path) -> None:
+def mend(fault: str, system: str | None, folder: Path | None) -> None:
     """Mend FAULT, or everything that is broken."""
-    from healthd.sandbox.remote import Remote
+    from healthd.sandbox.remote import find
 
-    told = Remote(folder).mend(fault)
+    told = find(folder, system).mend(fault)
     click.echo(f"Mended: {', '.join(told['mended']) or 'nothing was broken'}.")
     if told["broken"]:
         click.echo(f"Still broken: {', '.join(told['broken'])}.")
 
 
 @sandbox.command()
+@_system
 @_folder
-def status(folder: Path) -> None:
+def status(system: str | None, folder: Path | None) -> None:
     """What runs, where, and what is broken."""
-    from healthd.sandbox.remote import Remote
+    from healthd.sandbox.remote import find
 
-    told = Remote(folder).status()
-    click.echo(f"Sandbox of process {told['pid']}, healthd's page {told['page_url']}")
+    told = find(folder, system).status()
+    click.echo(f"Sandbox of {told['system']}, process {told['pid']}, healthd's page {told['page_url']}")
+    width = max(map(len, told["parts"]))
     for name, state in told["parts"].items():
-        click.echo(f"  {name:12} {state}")
+        click.echo(f"  {name:{width}}  {state}")
     click.echo(f"Broken: {', '.join(told['broken']) or 'nothing'}")
 
 
 @sandbox.command(name="list")
+@click.argument("system", required=False)
 @_folder
-def list_(folder: Path) -> None:
-    """What can be broken, what should notice it, and how soon."""
-    from healthd.sandbox.faults import FAULTS
-    from healthd.sandbox.remote import running
+def list_(system: str | None, folder: Path | None) -> None:
+    """What can be broken, what should notice it, and how soon; of SYSTEM, or of the one that runs."""
+    from healthd.sandbox.remote import running_one
+    from healthd.sandbox.world import check_id, world_class
 
-    told = running(folder)
-    broken = told["broken"] if told else []
-    for fault in FAULTS.values():
-        click.echo(f"{fault.name:22} {fault.breaks}{'  [broken now]' if fault.name in broken else ''}")
-        click.echo(f"{'':22} {_notice(fault.noticed_by, fault.after)}")
+    told = running_one(folder, system)
+    world = world_class(system or (told["system"] if told else DEFAULT))
+    broken = told["broken"] if told and told["system"] == world.name else []
+    width = max(map(len, world.faults))
+    for fault in world.faults.values():
+        click.echo(f"{fault.name:{width}}  {fault.breaks}{'  [broken now]' if fault.name in broken else ''}")
+        noticed = [check_id(world, check) for check in fault.noticed_by]
+        click.echo(f"{'':{width}}  {_notice(noticed, fault.after)}")
 
 
 @sandbox.command()
+@_system
 @_folder
-def stop(folder: Path) -> None:
+def stop(system: str | None, folder: Path | None) -> None:
     """End a sandbox that runs in another terminal."""
-    from healthd.sandbox.remote import Remote
+    from healthd.sandbox.remote import find
 
-    pid = Remote(folder).stop()
+    pid = find(folder, system).stop()
     click.echo(f"Told process {pid} to stop.")
 
 
 def _notice(checks: Sequence[str], after: str) -> str:
     if not checks:
         return "No check notices it yet."
-    return f"Noticed by {', '.join(f'syncwatch/{check}' for check in checks)} within about {after}."
+    return f"Noticed by {', '.join(checks)} within about {after}."

@@ -7,38 +7,46 @@ import hmac
 import os
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from redis.exceptions import RedisError
 
 from healthd.sandbox.child import SandboxError, free_port
-from healthd.sandbox.faults import FAULTS, Fault
-from healthd.sandbox.production import Production
 from healthd.sandbox.state import State, remove, write
+from healthd.sandbox.world import Fault, World, check_id
 
 Handler = Callable[[str], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What else belongs to the sandbox: healthd's page, the inbox, and the folder of the servers' data."""
+
+    page_url: str
+    inbox_url: str
+    data: Path
 
 
 class Control:
     """Listens on loopback; every request needs the token that stands in the state file."""
 
-    def __init__(self, production: Production, folder: Path, page_url: str, end: Callable[[], None]) -> None:
-        self._production, self._folder, self._end = production, folder, end
-        self._broken: dict[str, Fault] = {}
+    def __init__(self, world: World, folder: Path, places: Places, end: Callable[[], None]) -> None:
+        self._world, self._folder, self._end = world, folder, end
+        self._broken: dict[str, Fault[Any]] = {}
         self._lock = asyncio.Lock()
         self._port = free_port()
         self._runner: web.AppRunner | None = None
         self.state = State(
             pid=os.getpid(),
+            system=world.name,
             control_url=f"http://127.0.0.1:{self._port}",
             token=secrets.token_urlsafe(24),
-            page_url=page_url,
-            inbox_url=production.inbox.url,
-            data=str(production.folder),
+            page_url=places.page_url,
+            inbox_url=places.inbox_url,
+            data=str(places.data),
         )
 
     async def start(self) -> None:
@@ -72,32 +80,35 @@ class Control:
             try:
                 async with self._lock:
                     return web.json_response(await handler(request.match_info.get("fault", "")))
-            except (SandboxError, RedisError, OSError) as error:
+            except SandboxError as error:
                 return web.json_response({"error": str(error)}, status=409)
+            except Exception as error:  # noqa: BLE001 - of whichever server was to be broken or mended
+                return web.json_response({"error": f"{type(error).__name__}: {error}".strip()}, status=409)
 
         return answer
 
     async def _status(self, _: str) -> dict[str, Any]:
         state = asdict(self.state)
         del state["token"]
-        return {**state, "parts": self._production.parts(), "broken": list(self._broken)}
+        return {**state, "parts": self._world.parts(), "broken": list(self._broken)}
 
     async def _break(self, name: str) -> dict[str, Any]:
-        fault = _known(name)
+        fault = self._known(name)
         if name in self._broken:
             raise SandboxError(f"{name} is broken already; mend it with: healthd sandbox mend {name}")
-        await fault.act(self._production)
+        await fault.act(self._world)
         self._broken[name] = fault
-        return {"breaks": fault.breaks, "noticed_by": fault.noticed_by, "after": fault.after}
+        noticed = [check_id(self._world, check) for check in fault.noticed_by]
+        return {"breaks": fault.breaks, "noticed_by": noticed, "after": fault.after}
 
     async def _mend(self, name: str) -> dict[str, Any]:
         if name != "all" and name not in self._broken:
             others = f"; broken: {', '.join(self._broken)}" if self._broken else ""
-            raise SandboxError(f"{_known(name).name} is not broken{others}")
+            raise SandboxError(f"{self._known(name).name} is not broken{others}")
         # the latest first: what was broken before may need it
         mended = list(reversed(self._broken)) if name == "all" else [name]
         for each in mended:
-            await self._broken[each].mend(self._production)
+            await self._broken[each].mend(self._world)
             del self._broken[each]
         return {"mended": mended, "broken": list(self._broken)}
 
@@ -105,11 +116,11 @@ class Control:
         self._end()
         return {"pid": self.state.pid}
 
-
-def _known(name: str) -> Fault:
-    """The fault of that name. SandboxError with the nearest one otherwise."""
-    if name in FAULTS:
-        return FAULTS[name]
-    near = get_close_matches(name, FAULTS, n=1)
-    hint = f"did you mean {near[0]}?" if near else "see: healthd sandbox list"
-    raise SandboxError(f"there is no fault {name!r}; {hint}")
+    def _known(self, name: str) -> Fault[Any]:
+        """The fault of that name. SandboxError with the nearest one otherwise."""
+        faults = self._world.faults
+        if name in faults:
+            return faults[name]
+        near = get_close_matches(name, faults, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see: healthd sandbox list"
+        raise SandboxError(f"there is no fault {name!r} in the sandbox of {self._world.name}; {hint}")

@@ -167,5 +167,5 @@ The same as <a href="/messages">JSON</a>.</p>
 {% for m in messages %}<article class="{{ m.channel }}"><strong>{{ m.channel }}</strong> <time>{{ m.at }}</time>
 <div>{{ m.summary }}</div>{% if m.refused %}<div class="refused">Refused: {{ m.refused }}</div>{% endif %}
 <details><summary>Payload</summary><pre>{{ m.body|tojson(indent=2) }}</pre></details></article>
-{% else %}<p>Nothing yet. In another terminal: <code>healthd sandbox break redis-down</code></p>{% endfor %}
+{% else %}<p>Nothing yet. In another terminal: <code>healthd sandbox break FAULT</code></p>{% endfor %}
 </body></html>""")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from healthd.sandbox.child import SandboxError
-from healthd.sandbox.state import not_running, read
+from healthd.sandbox.state import folder_of, not_running, read, usual_folders
+from healthd.sandbox.world import DEFAULT
 
 
 class Remote:
@@ -20,7 +21,7 @@ class Remote:
         self._state = read(folder)
 
     def status(self) -> dict[str, Any]:
-        """`pid`, addresses, `parts` with their state, and what is `broken`."""
+        """`system`, `pid`, addresses, `parts` with their state, and what is `broken`."""
         return self._ask("GET", "status")
 
     def break_(self, fault: str) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class Remote:
         )
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with direct.open(request, timeout=30) as response:
+            with direct.open(request, timeout=60) as response:
                 answer: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
             raise SandboxError(_reason(error)) from None
@@ -54,6 +55,25 @@ def running(folder: Path) -> dict[str, Any] | None:
     """The status of the sandbox that runs in this folder; None when none does."""
     try:
         return Remote(folder).status()
+    except SandboxError:
+        return None
+
+
+def find(folder: Path | None, system: str | None) -> Remote:
+    """The sandbox in `folder`, or that of `system`, or else the only one that runs here. SandboxError if unclear."""
+    if folder is not None or system is not None:
+        return Remote(folder or folder_of(str(system)))
+    here = [usual for usual in usual_folders() if running(usual)]
+    if len(here) > 1:
+        names = ", ".join(usual_folders()[usual] for usual in here)
+        raise SandboxError(f"several sandboxes run here ({names}): say which with --system")
+    return Remote(here[0] if here else folder_of(DEFAULT))
+
+
+def running_one(folder: Path | None, system: str | None) -> dict[str, Any] | None:
+    """The status of the sandbox that `find` finds; None when none runs, or several do."""
+    try:
+        return find(folder, system).status()
     except SandboxError:
         return None
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from shlex import quote
 
 from healthd.sandbox.child import Child, SandboxError, free_port, port_taken
-from healthd.sandbox.control import Control
-from healthd.sandbox.inbox import Received
-from healthd.sandbox.production import Production
+from healthd.sandbox.control import Control, Places
+from healthd.sandbox.inbox import Inbox, Received
 from healthd.sandbox.remote import running
-from healthd.sandbox.state import DEFAULT_FOLDER, read, write_private
+from healthd.sandbox.state import folder_of, read, write_private
+from healthd.sandbox.world import DEFAULT, World
 
 Say = Callable[[str], None]
 DEFAULT_PORT = 9780
@@ -34,6 +34,7 @@ _DATA_PREFIX = "healthd-sandbox-"
 class Plan:
     """What to run. `folder` takes logs, the daemon's database and the state; `checks` holds the catalogues."""
 
+    world: type[World]
     folder: Path
     checks: Path
     port: int | None = None  # the daemon's; None: the usual one, or a free one when that is taken
@@ -75,13 +76,16 @@ async def _run(plan: Plan, say: Say, end: Callable[[], None]) -> int:
     async with AsyncExitStack() as stack:
         data = _data_folder()
         stack.callback(shutil.rmtree, data, ignore_errors=True)
-        production = Production(data, logs, lambda message: _report(message, say))
-        stack.push_async_callback(production.stop)
-        say("Starting an emulated production on 127.0.0.1 ...")
-        await production.start()
-        environment = _daemon_environment(production, plan, port)
+        inbox = Inbox(lambda message: _report(message, say))
+        stack.push_async_callback(inbox.stop)
+        world = plan.world(data, logs)
+        stack.push_async_callback(world.stop)
+        say(f"Starting an emulated {world.name} production on 127.0.0.1 ...")
+        await asyncio.gather(inbox.start(), world.start())
+        environment = _daemon_environment(world, inbox, plan, port)
         write_private(plan.folder / ENVIRONMENT_FILE, "\n".join(_exports(environment)) + "\n")
-        control = Control(production, plan.folder, environment["HEALTHD_PUBLIC_URL"], end)
+        places = Places(environment["HEALTHD_PUBLIC_URL"], inbox.url, data)
+        control = Control(world, plan.folder, places, end)
         stack.push_async_callback(control.stop)
         await control.start()
         daemon = _daemon(environment, logs)
@@ -89,7 +93,7 @@ async def _run(plan: Plan, say: Say, end: Callable[[], None]) -> int:
             stack.push_async_callback(daemon.stop)
             daemon.start()
             await daemon.listening(port, _DAEMON_READY_SECONDS)
-        say(_welcome(plan, production, environment, time.monotonic() - started))
+        say(_welcome(plan, world, inbox, environment, time.monotonic() - started))
         await (daemon.ended() if plan.with_daemon else asyncio.Event().wait())
     say(f"healthd ended with exit code {daemon.exit_code}; the end of its log:\n{daemon.log_tail()}")
     return 1
@@ -133,14 +137,13 @@ def _data_folder() -> Path:
     return folder
 
 
-def _daemon_environment(production: Production, plan: Plan, port: int) -> dict[str, str]:
+def _daemon_environment(world: World, inbox: Inbox, plan: Plan, port: int) -> dict[str, str]:
     """What `healthd run` needs to watch this production and to tell its inbox."""
-    inbox = production.inbox
     return {
-        **production.environment(),
         "HOST_EVERY": "10s",
         "HOST_FRESH_FILES": str(plan.folder.resolve() / "healthd.db*"),
-        "HEALTHD_CHECKS": ",".join(str((plan.checks / system).resolve()) for system in ("host", "syncwatch")),
+        **world.environment(),
+        "HEALTHD_CHECKS": ",".join(str((plan.checks / system).resolve()) for system in world.catalogues),
         "HEALTHD_PORT": str(port),
         "HEALTHD_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "HEALTHD_DATABASE_URL": f"sqlite:///{plan.folder.resolve() / 'healthd.db'}",
@@ -164,46 +167,51 @@ def _report(message: Received, say: Say) -> None:
     say(f"{message.at[11:19]}  {message.channel:9}  {told}")
 
 
-def _welcome(plan: Plan, production: Production, environment: Mapping[str, str], seconds: float) -> str:
+def _welcome(plan: Plan, world: World, inbox: Inbox, environment: Mapping[str, str], seconds: float) -> str:
     env_file = plan.folder / ENVIRONMENT_FILE
-    lines = [f"Up in {seconds:.1f} s: {production.description()}.", ""]
+    page = {"healthd's page": environment["HEALTHD_PUBLIC_URL"]} if plan.with_daemon else {}
+    told = {
+        **page,
+        "inbox": f"{inbox.url}   (stands for Slack, PagerDuty and a webhook)",
+        **world.parts(),
+        "logs": str(plan.folder / "logs"),
+    }
+    width = max(map(len, told))
+    lines = [f"Up in {seconds:.1f} s: {world.description()}.", ""]
+    lines += [f"  {name:{width}}   {address}" for name, address in told.items()]
     if plan.with_daemon:
-        lines += [f"  healthd's page   {environment['HEALTHD_PUBLIC_URL']}"]
-    lines += [
-        f"  inbox            {production.inbox.url}   (stands for Slack, PagerDuty and a webhook)",
-        f"  application      {production.application.url}/health/ready",
-        f"  Prometheus       {production.monitoring.url}",
-        f"  logs             {plan.folder / 'logs'}",
-        "",
-    ]
-    if plan.with_daemon:
-        lines += ["Try next, in another terminal (same folder):"]
+        lines += ["", "Try next, in another terminal (same folder):"]
     else:
         lines += [
+            "",
             f"For a daemon of your own (also in {env_file}):",
             *_exports(environment),
             "",
             "Then run `healthd run`, and in another terminal:",
         ]
     lines += [
-        *_suggestions(plan.folder),
+        *_suggestions(plan),
         "",
         "Ctrl-C stops everything. What the inbox receives:",
     ]
     return "\n".join(lines)
 
 
-def _suggestions(folder: Path) -> list[str]:
-    program = _program()
-    where = "" if folder == DEFAULT_FOLDER else f" --folder {quote(str(folder))}"
+def _suggestions(plan: Plan) -> list[str]:
+    program, system = _program(), plan.world.name
+    # of several that run, the one meant has to be named
+    usual = "" if system == DEFAULT else f" --system {system}"
+    where = usual if plan.folder == folder_of(system) else f" --folder {quote(str(plan.folder))}"
+    fault = next(iter(plan.world.faults))
+    env_file = quote(str(plan.folder / ENVIRONMENT_FILE))
     commands = {
-        f"{program} sandbox break redis-down{where}": "an incident opens, and is told to the inbox",
-        f"{program} sandbox mend redis-down{where}": "and is resolved",
-        f"{program} sandbox list": "everything else that can be broken",
-        f". {quote(str(folder / ENVIRONMENT_FILE))} && {program} list": "healthd's other commands, on this sandbox",
+        f"{program} sandbox break {fault}{where}": "an incident opens, and is told to the inbox",
+        f"{program} sandbox mend {fault}{where}": "and is resolved",
+        f"{program} sandbox list {system}": "everything else that can be broken",
+        f". {env_file} && {program} list": "healthd's other commands, on this sandbox",
     }
-    width = max(map(len, commands))
-    return [f"  {command:{width}}   {what}" for command, what in commands.items()]
+    longest = max(map(len, commands))
+    return [f"  {command:{longest}}   {what}" for command, what in commands.items()]
 
 
 def _exports(environment: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where a running sandbox is found: a file only its owner can read, naming the control port and its token."""
+"""Where a running sandbox can be found: a file only its owner can read, naming the control port and its token."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from healthd.sandbox.child import SandboxError
+from healthd.sandbox.world import DEFAULT, WORLDS
 
 DEFAULT_FOLDER = Path(".sandbox")
 _FILE = "state.json"
@@ -18,11 +19,22 @@ class State:
     """What the file holds."""
 
     pid: int
+    system: str
     control_url: str
     token: str
     page_url: str
     inbox_url: str
     data: str  # folder of the servers' data
+
+
+def folder_of(system: str) -> Path:
+    """Where the sandbox of a system keeps its state, unless told otherwise: each in its own, so several may run."""
+    return DEFAULT_FOLDER if system == DEFAULT else DEFAULT_FOLDER.with_name(f"{DEFAULT_FOLDER}-{system}")
+
+
+def usual_folders() -> dict[Path, str]:
+    """Where sandboxes are looked for when nobody says where."""
+    return {folder_of(system): system for system in WORLDS}
 
 
 def write(folder: Path, state: State) -> None:
@@ -57,4 +69,6 @@ def read(folder: Path) -> State:
 
 def not_running(folder: Path) -> SandboxError:
     """What to say when nothing answers."""
-    return SandboxError(f"no sandbox is running in {folder.resolve()}: start one with: healthd sandbox start")
+    system = usual_folders().get(folder, DEFAULT)
+    start = "start" if system == DEFAULT else f"start {system}"
+    return SandboxError(f"no sandbox is running in {folder.resolve()}: start one with: healthd sandbox {start}")

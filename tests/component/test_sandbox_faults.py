@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from healthd.sandbox.faults import FAULTS
+from healthd.sandbox.syncwatch.faults import FAULTS
 from tests.servers.sandbox import Sandbox, until
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from healthd.sandbox.monitoring.standin import StandIn
+from healthd.sandbox.parts.monitoring.standin import StandIn
 from tests.servers.process import Process, free_port
 
 METRICS = """\
@@ -113,7 +113,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     argv = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     real = Process([*argv, f"--web.listen-address=127.0.0.1:{port}"], folder / "log")
     loop = asyncio.new_event_loop()
-    standin = StandIn(target)
+    standin = StandIn({"syncwatch": target})
     runner = loop.run_until_complete(_serve(target))
     real.start().wait_for_port(port)
     loop.run_until_complete(standin.start())

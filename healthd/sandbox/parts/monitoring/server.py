@@ -1,16 +1,17 @@
-"""A real Prometheus that scrapes the emulated application."""
+"""A real Prometheus that scrapes an emulated production."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from aiohttp import ClientSession, ClientTimeout
 
 from healthd.sandbox.child import Child, SandboxError, free_port
-from healthd.sandbox.monitoring.rules import SCRAPE_SECONDS, rules_file
+from healthd.sandbox.parts.monitoring.rules import SCRAPE_SECONDS, Rule, rules_file
 
 
 def prometheus_program() -> str | None:
@@ -19,15 +20,17 @@ def prometheus_program() -> str | None:
 
 
 class Prometheus:
-    """One Prometheus, its configuration and data in `folder`."""
+    """One Prometheus, its configuration and data in `folder`. `targets` gives each job's port."""
 
     description = "Prometheus"
 
-    def __init__(self, program: str, application_port: int, folder: Path, log: Path) -> None:
+    def __init__(
+        self, program: str, targets: Mapping[str, int], rules: Sequence[Rule], folder: Path, log: Path
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder / "prometheus"
-        self._target = f"127.0.0.1:{application_port}"
+        self._targets, self._rules = targets, rules
         self._child = Child(
             "Prometheus",
             [
@@ -40,19 +43,18 @@ class Prometheus:
     async def start(self) -> None:
         """Write its configuration and start it."""
         self._folder.mkdir(exist_ok=True)
-        scrape = {
-            "job_name": "syncwatch",
-            # the two machines' metrics come through the application's port and carry their own instance
-            "honor_labels": True,
-            "static_configs": [{"targets": [self._target]}],
-        }
+        scrape = [
+            # whoever exposes the machines' metrics too gives each its own instance
+            {"job_name": job, "honor_labels": True, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+            for job, port in self._targets.items()
+        ]
         configuration = {
             "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"},
             "rule_files": [str(self._folder / "rules.yml")],
-            "scrape_configs": [scrape],
+            "scrape_configs": scrape,
         }
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-        (self._folder / "rules.yml").write_text(yaml.safe_dump(rules_file()))
+        (self._folder / "rules.yml").write_text(yaml.safe_dump(rules_file(self._rules)))
         self._child.start()
         await self._child.listening(self.port)
         await self._ready()

@@ -1,4 +1,4 @@
-"""The emulated production's Redis: a real server with a password and a memory limit."""
+"""Redis of an emulated production: a real server with a password and a memory limit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,49 +17,77 @@ from healthd.sandbox.child import Child, SandboxError, free_port
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-QUEUE = "transcoding:queue"
-_MAX_MEMORY = 64 * 1024 * 1024
+_MEBIBYTE = 1024 * 1024
 _BALLAST = "sandbox:ballast:"
+Fill = Callable[["Redis"], Awaitable[object]]
 
 
 class Cache:
-    """One Redis server. `client` is the application's, shared and reconnecting."""
+    """One Redis server with a password. `client` is the application's, shared and reconnecting.
 
-    def __init__(self, log: Path) -> None:
+    `fill_in` writes what a fresh server holds. `options` are further ones of redis-server (`("--appendonly", "yes")`);
+    `folder` is where it writes what they make it write. With `replica_of` it follows another one.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *,
+        fill_in: Fill | None = None,
+        max_memory: int = 64 * _MEBIBYTE,
+        options: Sequence[str] = ("--save", ""),
+        folder: Path | None = None,
+        replica_of: Cache | None = None,
+    ) -> None:
         self.port = free_port()
-        self._password = secrets.token_urlsafe(12)
+        self.password: str = replica_of.password if replica_of else secrets.token_urlsafe(12)
+        self._max_memory, self._fill_in, self._folder = max_memory, fill_in, folder or log.parent
         program = _program()
+        following = ("--replicaof", f"127.0.0.1 {replica_of.port}", "--masterauth", self.password) if replica_of else ()
         self._child = Child(
             "Redis",
             [
-                *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self._password),
-                *("--maxmemory", str(_MAX_MEMORY), "--maxmemory-policy", "noeviction", "--save", ""),
-                *_debug_allowed(program),
+                *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password),
+                *("--maxmemory", str(max_memory), "--maxmemory-policy", "noeviction"),
+                *(*options, *following, *_debug_allowed(program)),
             ],
             log,
-            cwd=log.parent,
+            cwd=self._folder,
         )
         self.client: Redis = _client(self.url)
         self._sleepers: list[asyncio.Task[None]] = []
 
     @property
     def url(self) -> str:
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def running(self) -> bool:
         return self._child.running
 
     async def start(self) -> None:
-        """Start it and put the rooms in that people are in."""
+        """Start it and fill it in."""
+        self._folder.mkdir(exist_ok=True)
         self._child.start()
         await self._child.listening(self.port)
-        for room in ("ABC12345", "TEST1234", "MOVIE777"):
-            await self.client.hset(f"room:{room}:playback", mapping={"position": 0, "playing": 1})
-            await self.client.sadd(f"room:{room}:participants", "user1", "user2", "user3")
+        await self._loaded()
+        if self._fill_in is not None:
+            await self._fill_in(self.client)
+
+    async def _loaded(self) -> None:
+        """It listens a moment before it has read what it wrote to disk."""
+        from redis.exceptions import BusyLoadingError
+
+        for _ in range(500):
+            try:
+                await self.client.ping()
+            except BusyLoadingError:
+                await asyncio.sleep(0.02)
+            else:
+                return
 
     async def stop(self) -> None:
-        """Stop it; what it held is lost."""
+        """Stop it; what it held is lost, unless it writes it to disk."""
         await self.release()
         await self._child.stop()
 
@@ -88,9 +117,9 @@ class Cache:
         """Write keys until `share` of maxmemory is used."""
         self._must_run()
         block = b"x" * 256 * 1024
-        for number in range(_MAX_MEMORY // len(block)):
+        for number in range(self._max_memory // len(block)):
             info = await self.client.info("memory")
-            if info["used_memory"] + len(block) > _MAX_MEMORY * share + len(block) / 2:
+            if info["used_memory"] + len(block) > self._max_memory * share + len(block) / 2:
                 return
             await self.client.set(f"{_BALLAST}{number}", block)
 

@@ -1,4 +1,4 @@
-"""What the emulated application and its two machines expose on /metrics."""
+"""What applications and machines of an emulated production expose on /metrics."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5)
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2.5, 5)  # of latencies, seconds
 _QUANTILES = (0.5, 0.95, 0.99)
 _GIB = 2.0**30
 
@@ -60,32 +59,17 @@ class Node:
         return self._seconds
 
 
-class Telemetry:
-    """Counters of the application, readings of its servers, and two machines; a collector of prometheus_client."""
+class Machines:
+    """The machines of a production by their instance, exposed as node_exporter does; register it with a registry."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter("http_requests", "Requests answered", ["route", "status"], registry=self.registry)
-        self.durations = Histogram(
-            "http_request_duration_seconds", "Time to answer", ["route"], buckets=_BUCKETS, registry=self.registry
-        )
-        self.drift = Quantiles()
-        self.command_latency = Quantiles()
-        self.readings: Mapping[str, float] = {}  # metric name -> value, as of the last scrape
-        self.nodes = {"node-1": Node(), "node-2": Node(cpu=0.3, memory=0.5, disk=0.55)}
-        self.registry.register(self)
-
-    def collect(self) -> Iterable[Metric]:
-        yield self.drift.metric("syncwatch_playback_drift_ms", "How far viewers of a room are apart")
-        yield self.command_latency.metric("syncwatch_sync_command_latency_ms", "From a command to its broadcast")
-        for name, value in self.readings.items():
-            yield GaugeMetricFamily(name, name.replace("_", " "), value)
-        yield from self._node_metrics()
+    def __init__(self, **nodes: Node) -> None:
+        """Keys are instances with `_` for `-`: `Machines(node_1=Node(cpu=0.3))`."""
+        self.nodes = {name.replace("_", "-"): node for name, node in nodes.items()}
 
     def describe(self) -> Iterable[Metric]:
         return ()
 
-    def _node_metrics(self) -> Iterable[Metric]:
+    def collect(self) -> Iterable[Metric]:
         cpu = CounterMetricFamily("node_cpu_seconds", "Seconds per mode", labels=["instance", "cpu", "mode"])
         gauges = {
             name: GaugeMetricFamily(name, name.replace("_", " "), labels=labels)

@@ -1,23 +1,8 @@
-"""The alert rules of the emulated production, named as its operations guide and playbooks name them."""
+"""The alert rules of SyncWatch, named as its operations guide and playbooks name them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-# Shorter than in any real production, so that an alert fires while somebody watches.
-HOLD_SECONDS = 5
-SCRAPE_SECONDS = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One alerting rule: fires once `expr` has had a result for HOLD_SECONDS."""
-
-    alert: str
-    expr: str
-    severity: str
-    summary: str
-
+from healthd.sandbox.parts.monitoring.rules import Rule
 
 RULES = (
     Rule("SiteDown", 'up{job="syncwatch"} == 0', "critical", "SyncWatch is completely unavailable"),
@@ -56,18 +41,3 @@ RULES = (
         "A disk is over 90% full",
     ),
 )
-
-
-def rules_file() -> dict[str, object]:
-    """The rules as Prometheus reads them from a file."""
-    rules = [
-        {
-            "alert": rule.alert,
-            "expr": rule.expr,
-            "for": f"{HOLD_SECONDS}s",
-            "labels": {"severity": rule.severity},
-            "annotations": {"summary": rule.summary},
-        }
-        for rule in RULES
-    ]
-    return {"groups": [{"name": "syncwatch", "rules": rules}]}

@@ -17,11 +17,12 @@ from psycopg import AsyncConnection
 from psycopg import Error as DatabaseError
 from redis.exceptions import RedisError
 
-from healthd.sandbox.cache import QUEUE, Cache
 from healthd.sandbox.child import free_port
-from healthd.sandbox.storage import Storage
-from healthd.sandbox.telemetry import Telemetry
+from healthd.sandbox.parts.cache import Cache
+from healthd.sandbox.syncwatch.storage import Storage
+from healthd.sandbox.syncwatch.telemetry import Telemetry
 
+QUEUE = "transcoding:queue"
 _random = SystemRandom()
 _DEPENDENCY_TIMEOUT = 2.0
 _API = "/api/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,12 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from healthd.model.units import UnitError, parse_duration
 from healthd.sandbox.child import free_port
-from healthd.sandbox.monitoring.evaluation import Value, evaluate
-from healthd.sandbox.monitoring.rules import HOLD_SECONDS, RULES, SCRAPE_SECONDS
-from healthd.sandbox.monitoring.samples import Labels, Samples
-from healthd.sandbox.monitoring.syntax import QueryError, parse
-
-_JOB = "syncwatch"
+from healthd.sandbox.parts.monitoring.evaluation import Value, evaluate
+from healthd.sandbox.parts.monitoring.rules import HOLD_SECONDS, SCRAPE_SECONDS, Rule
+from healthd.sandbox.parts.monitoring.samples import Labels, Samples
+from healthd.sandbox.parts.monitoring.syntax import QueryError, parse
 
 
 @dataclass
@@ -51,17 +49,17 @@ class _Alert:
 
 
 class StandIn:
-    """Scrapes the application's /metrics, evaluates the alert rules, answers query, query_range and alerts."""
+    """Scrapes each job's /metrics on its port, evaluates the alert rules, answers query, query_range and alerts."""
 
     description = "a stand-in for Prometheus, which is not installed here"
 
-    def __init__(self, application_port: int) -> None:
+    def __init__(self, targets: Mapping[str, int], rules: Sequence[Rule] = ()) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._target = f"127.0.0.1:{application_port}"
+        self._targets = [{"job": job, "instance": f"127.0.0.1:{port}"} for job, port in targets.items()]
         self._samples = Samples()
         self._alerts: dict[tuple[str, frozenset[tuple[str, str]]], _Alert] = {}
-        self._rules = [(rule, parse(rule.expr)) for rule in RULES]
+        self._rules = [(rule, parse(rule.expr)) for rule in rules]
         self._runner: web.AppRunner | None = None
         self._scraping: asyncio.Task[None] | None = None
 
@@ -95,14 +93,13 @@ class StandIn:
         async with ClientSession(timeout=ClientTimeout(total=5)) as session:
             while True:
                 started = time.time()
-                await self._scrape(session, started)
+                await asyncio.gather(*(self._scrape(session, target, started) for target in self._targets))
                 self._evaluate_rules(started)
                 await asyncio.sleep(max(0.1, SCRAPE_SECONDS - (time.time() - started)))
 
-    async def _scrape(self, session: ClientSession, at: float) -> None:
-        target = {"job": _JOB, "instance": self._target}
+    async def _scrape(self, session: ClientSession, target: Labels, at: float) -> None:
         try:
-            async with session.get(f"http://{self._target}/metrics") as response:
+            async with session.get(f"http://{target['instance']}/metrics") as response:
                 response.raise_for_status()
                 text = await response.text()
         except (ClientError, TimeoutError):
@@ -153,9 +150,9 @@ class StandIn:
     async def _alert_rules(self, _: dict[str, str]) -> dict[str, Any]:
         rules = [
             {"name": rule.alert, "query": rule.expr, "duration": HOLD_SECONDS, "type": "alerting", "health": "ok"}
-            for rule in RULES
+            for rule, _ in self._rules
         ]
-        return {"groups": [{"name": _JOB, "file": "", "interval": SCRAPE_SECONDS, "rules": rules}]}
+        return {"groups": [{"name": "sandbox", "file": "", "interval": SCRAPE_SECONDS, "rules": rules}]}
 
     async def _ready(self, _: dict[str, str]) -> dict[str, Any]:
         return {}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from healthd.sandbox.monitoring.samples import Labels, Samples, Series
-from healthd.sandbox.monitoring.syntax import Aggregation, Binary, Call, Node, Number, QueryError, Selector
+from healthd.sandbox.parts.monitoring.samples import Labels, Samples, Series
+from healthd.sandbox.parts.monitoring.syntax import Aggregation, Binary, Call, Node, Number, QueryError, Selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _combine_sets(op: str, left: Vector, right: Vector) -> Vector:
 
 def _call(node: Call, samples: Samples, at: float) -> Value:
     match node.function, node.arguments:
-        case ("rate" | "increase" | "avg_over_time" | "max_over_time"), (Selector(window=float()) as selector,):
+        case (("rate" | "increase" | "avg_over_time" | "max_over_time"), (Selector(window=float()) as selector,)):
             return _over_time(node.function, selector, samples, at)
         case "vector", (Number(value),):
             return [Sample({}, value)]

@@ -1,20 +1,23 @@
-"""The whole emulated production: every server of it, started together and stopped together."""
+"""SyncWatch in production, on loopback: which servers there are, and what the catalogue needs to find them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, ClassVar
 
-from healthd.sandbox.application import Application
-from healthd.sandbox.cache import Cache
-from healthd.sandbox.database import Database
-from healthd.sandbox.inbox import Inbox, Received
-from healthd.sandbox.monitoring.server import Prometheus, prometheus_program
-from healthd.sandbox.monitoring.standin import StandIn
-from healthd.sandbox.storage import CREDENTIALS, Storage
-from healthd.sandbox.traffic import Traffic
+from healthd.sandbox.parts.cache import Cache
+from healthd.sandbox.parts.database import Database
+from healthd.sandbox.parts.monitoring import monitoring
+from healthd.sandbox.syncwatch.application import Application
+from healthd.sandbox.syncwatch.contents import TABLES, rooms
+from healthd.sandbox.syncwatch.faults import FAULTS
+from healthd.sandbox.syncwatch.rules import RULES
+from healthd.sandbox.syncwatch.storage import CREDENTIALS, Storage
+from healthd.sandbox.syncwatch.traffic import Traffic
+from healthd.sandbox.world import Fault, state
 
 # switches of the catalogue for what is not there
 _NOT_EMULATED = (
@@ -24,29 +27,26 @@ _NOT_EMULATED = (
 )
 
 
-class Production:
-    """Data lives in `folder`, logs in `logs`. `stop` may be called after a `start` that failed half-way."""
+class SyncWatch:
+    """The world of SyncWatch; see `healthd.sandbox.world.World`."""
 
-    def __init__(self, folder: Path, logs: Path, on_message: Callable[[Received], None]) -> None:
-        self.folder = folder
-        self.database = Database(folder, logs / "postgres.log")
-        self.cache = Cache(logs / "redis.log")
+    name: ClassVar[str] = "syncwatch"
+    catalogues: ClassVar[tuple[str, ...]] = ("host", "syncwatch")
+    faults: ClassVar[Mapping[str, Fault[Any]]] = FAULTS
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.database = Database(folder, logs / "postgres.log", name="syncwatch", owner="syncwatch", tables=TABLES)
+        self.cache = Cache(logs / "redis.log", fill_in=rooms)
         self.storage = Storage(logs / "s3.log")
         self.application = Application(self.database.url, self.cache, self.storage)
         self.traffic = Traffic(self.application.url, self.cache)
-        program = prometheus_program()
-        self.monitoring = (
-            Prometheus(program, self.application.port, folder, logs / "prometheus.log")
-            if program
-            else StandIn(self.application.port)
-        )
-        self.inbox = Inbox(on_message)
+        self.monitoring = monitoring({"syncwatch": self.application.port}, RULES, folder, logs)
 
     async def start(self) -> None:
         """Start everything; returns when all of it answers."""
         await asyncio.gather(
             self.database.start(), self.cache.start(), self.storage.start(datetime.now(UTC)), self.application.start(),
-            self.monitoring.start(), self.inbox.start(),
+            self.monitoring.start(),
         )  # fmt: skip
         self.traffic.start()
 
@@ -54,7 +54,7 @@ class Production:
         """Stop everything, users first; one part that fails does not keep the others running."""
         await self.traffic.stop()
         parts: list[Callable[[], Awaitable[None]]] = [
-            *(self.monitoring.stop, self.application.close, self.inbox.stop),
+            *(self.monitoring.stop, self.application.close),
             *(self.storage.stop, self.cache.close, self.database.stop),
         ]
         await asyncio.gather(*(part() for part in parts), return_exceptions=True)
@@ -84,15 +84,10 @@ class Production:
 
     def parts(self) -> dict[str, str]:
         """Each server with its address (no credentials), and whether it runs."""
-
-        def state(running: bool, address: str) -> str:
-            return f"{'up' if running else 'DOWN'}  {address}"
-
         return {
             "application": state(self.application.running, self.application.url),
             "PostgreSQL": state(self.database.running, f"127.0.0.1:{self.database.port}"),
             "Redis": state(self.cache.running, f"127.0.0.1:{self.cache.port}"),
             "S3 (moto)": state(self.storage.running, self.storage.url),
             "Prometheus": state(True, self.monitoring.url),
-            "inbox": state(True, self.inbox.url),
         }

@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, ClientWebSocketResponse
 from redis.exceptions import RedisError
 
-from healthd.sandbox.cache import QUEUE, Cache
+from healthd.sandbox.parts.cache import Cache
+from healthd.sandbox.syncwatch.application import QUEUE
 
 _random = SystemRandom()
 _REQUESTS_PER_SECOND = 15

@@ -4,48 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from healthd.sandbox.cache import QUEUE
 from healthd.sandbox.child import SandboxError
-from healthd.sandbox.production import Production
+from healthd.sandbox.syncwatch.application import QUEUE
+from healthd.sandbox.world import Fault, table
 
-Act = Callable[[Production], Awaitable[None]]
+if TYPE_CHECKING:
+    from healthd.sandbox.syncwatch.world import SyncWatch
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One way to break it. `noticed_by` names checks of the system; `after` says how soon, at the sandbox's pace."""
-
-    name: str
-    breaks: str
-    noticed_by: tuple[str, ...]
-    after: str
-    act: Act
-    mend: Act
+Act = Callable[["SyncWatch"], Awaitable[None]]
 
 
-async def _fill_queue(production: Production) -> None:
-    production.traffic.transcoder_works = False
+async def _fill_queue(world: SyncWatch) -> None:
+    world.traffic.transcoder_works = False
     jobs = [json.dumps({"video": number}) for number in range(25)]
     try:
-        await production.cache.client.rpush(QUEUE, *jobs)
+        await world.cache.client.rpush(QUEUE, *jobs)
     except OSError as error:
         raise SandboxError(f"the queue is in Redis, which does not answer ({error}): mend that first") from error
 
 
-async def _empty_queue(production: Production) -> None:
-    await production.cache.client.delete(QUEUE)
-    production.traffic.transcoder_works = True
+async def _empty_queue(world: SyncWatch) -> None:
+    await world.cache.client.delete(QUEUE)
+    world.traffic.transcoder_works = True
 
 
 def _behave(**values: float) -> Act:
     """Set what the application does from now on."""
 
-    async def act(production: Production) -> None:
+    async def act(world: SyncWatch) -> None:
         for name, value in values.items():
-            setattr(production.application.behaviour, name, value)
+            setattr(world.application.behaviour, name, value)
 
     return act
 
@@ -53,8 +44,8 @@ def _behave(**values: float) -> Act:
 def _use(resource: str, share: float) -> Act:
     """Set how much of a resource is in use on the first machine."""
 
-    async def act(production: Production) -> None:
-        setattr(production.application.telemetry.nodes["node-1"], resource, share)
+    async def act(world: SyncWatch) -> None:
+        setattr(world.application.telemetry.machines.nodes["node-1"], resource, share)
 
     return act
 
@@ -63,11 +54,11 @@ def _today() -> datetime:
     return datetime.now(UTC)
 
 
-async def _occupy_connections(production: Production) -> None:
-    await production.database.occupy(0.97)
+async def _occupy_connections(world: SyncWatch) -> None:
+    await world.database.occupy(0.97)
 
 
-_FAULTS = (
+FAULTS = table(
     Fault(
         "redis-down", "stops the Redis server", ("redis-ping", "service-ready"), "5 s",
         lambda p: p.cache.stop(), lambda p: p.cache.start(),
@@ -133,5 +124,3 @@ _FAULTS = (
         _use("cpu", 0.95), _use("cpu", 0.35),
     ),
 )  # fmt: skip
-
-FAULTS = {fault.name: fault for fault in _FAULTS}

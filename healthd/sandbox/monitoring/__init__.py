@@ -1,1 +1,0 @@
-"""The emulated production's Prometheus: the real one when it is installed, else a small stand-in."""

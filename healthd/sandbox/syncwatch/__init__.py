@@ -1,0 +1,1 @@
+"""SyncWatch: watch videos together. Its production, emulated."""
