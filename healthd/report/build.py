@@ -14,8 +14,12 @@ from healthd.model.units import Unit, format_value
 from healthd.report.change import change_of
 from healthd.report.model import BY_BADNESS, MISSING, Event, Growth, Item, Objective, Report, Section, Task, Value
 
-MOST_VALUES = 12  # of one check: a report is read, what is beyond stands on the check's page
-PLAN_VALUES = 30  # of a check whose numbers a report gathers
+MOST_JUDGED = 12  # values of one check: a report is read, what is beyond stands on the check's page
+MOST_MEASURED = 3  # beside them, of a check that judges nothing
+MOST_GATHERED = 20  # of one whose numbers the report gathers
+
+
+Before = Mapping[tuple[str, str], float | str | None]  # values of the last report by measure and series
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,7 @@ def build(material: Material) -> Report:
     system, cadence = material.system, material.cadence
     old = {item.check_id: item for item in material.before.items} if material.before else {}
     extra = {check.id for checks in material.gathered.values() for check in checks}
-    items = [
-        _item(check, material, old.get(check.id), PLAN_VALUES if check.id in extra else MOST_VALUES)
-        for check in material.checks
-    ]
+    items = [_item(check, material, old.get(check.id), gathered=check.id in extra) for check in material.checks]
     items.sort(key=lambda item: BY_BADNESS.index(item.level))
     return Report(
         id=report_id(system.name, cadence.name, material.due),
@@ -94,7 +95,7 @@ def _event(incident: Incident) -> Event:
     )
 
 
-def _item(check: Check, material: Material, old: Item | None, most: int) -> Item:
+def _item(check: Check, material: Material, old: Item | None, *, gathered: bool) -> Item:
     outcome = material.outcomes.get(check.id)
     if outcome is None:
         return Item(check.id, check.title, MISSING, "has not run", before=old.level if old else "")
@@ -104,7 +105,7 @@ def _item(check: Check, material: Material, old: Item | None, most: int) -> Item
         title=check.title,
         level=outcome.level.name.lower(),
         reason=outcome.reason if outcome.level else "",
-        values=tuple(_values(check, outcome, before))[:most],
+        values=_values(check, outcome, before, gathered=gathered),
         before=old.level if old else "",
         incident_id=material.open_by_check.get(check.id, ""),
         playbook=check.playbook or "",
@@ -112,19 +113,21 @@ def _item(check: Check, material: Material, old: Item | None, most: int) -> Item
     )
 
 
-def _values(check: Check, outcome: Outcome, before: Mapping[tuple[str, str], float | str | None]) -> list[Value]:
-    """What was judged, worst first; then the numbers that were only measured."""
+def _values(check: Check, outcome: Outcome, before: Before, *, gathered: bool) -> tuple[Value, ...]:
+    """What was judged, worst first; then what was only measured, where that is wanted."""
     rows = {row.key: row for row in check.thresholds}
-    found = [
+    judged = [
         _with_change(_judged(verdict, rows.get(verdict.row)), verdict.unit, before)
-        for verdict in sorted(outcome.verdicts, key=lambda verdict: -verdict.level.badness)
+        for verdict in sorted(outcome.verdicts, key=lambda verdict: -verdict.level.badness)[:MOST_JUDGED]
     ]
-    seen = {(value.measure, value.series) for value in found}
-    for m in outcome.measurements:
-        if (m.name, m.series) not in seen:
-            value = Value(m.name, format_value(m.value, m.unit), m.series, m.value, m.unit or "")
-            found.append(_with_change(value, m.unit, before))
-    return found
+    seen = {(value.measure, value.series) for value in judged}
+    measured = [
+        _with_change(Value(m.name, format_value(m.value, m.unit), m.series, m.value, m.unit or ""), m.unit, before)
+        for m in outcome.measurements
+        if (m.name, m.series) not in seen
+    ]
+    most = MOST_GATHERED if gathered else 0 if judged else MOST_MEASURED
+    return (*judged, *measured[:most])
 
 
 def _judged(verdict: Verdict, row: Threshold | None) -> Value:
@@ -139,6 +142,6 @@ def _judged(verdict: Verdict, row: Threshold | None) -> Value:
     )
 
 
-def _with_change(value: Value, unit: Unit | None, before: Mapping[tuple[str, str], float | str | None]) -> Value:
+def _with_change(value: Value, unit: Unit | None, before: Before) -> Value:
     old = before.get((value.measure, value.series))
     return replace(value, before=old, change=change_of(old, value.value, unit))

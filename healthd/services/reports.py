@@ -134,22 +134,24 @@ class Reports:
 
     async def _build(self, run: Run, now: datetime) -> Report:
         found = run.round
-        gathered = {name: tuple(c for c in cs if c not in found.checks) for name, cs in found.gathered.items()}
-        checks = dict.fromkeys((*found.checks, *(c for cs in gathered.values() for c in cs)))
+        own = {c.id: c for c in found.checks}
+        checks = own | {c.id: c for cs in found.gathered.values() for c in cs}
         latest = self._house.corridor.latest
-        outcomes = {c.id: o for c in checks if (o := run.arrived.get(c.id) or self._newest(c, found, latest))}
+        # a check that the report only gathers has run at its own times
+        newest = {check_id: latest[check_id] for check_id in checks if check_id in latest and check_id not in own}
+        outcomes = {**newest, **run.arrived}
         before = await self._before(found.key, run.due)
         review = found.period >= REVIEW_FROM
         enabled = [c for c in found.system.checks if c.enabled]
-        watched = list(dict.fromkeys((*checks, *enabled))) if review else list(checks)
-        points, growing = await self._histories(watched[:MOST_PLOTS], {**latest, **outcomes}, now)
+        watched = checks | {c.id: c for c in enabled} if review else checks
+        points, growing = await self._histories(list(watched.values())[:MOST_PLOTS], {**latest, **outcomes}, now)
         return build(
             Material(
                 system=found.system,
                 cadence=found.cadence,
                 due=run.due,
                 made_at=now,
-                checks=tuple(checks),
+                checks=tuple(checks.values()),
                 outcomes=outcomes,
                 before=before,
                 incidents=await self._incidents(found, before, run.due),
@@ -162,11 +164,6 @@ class Reports:
                 gathered=found.gathered,
             )
         )
-
-    @staticmethod
-    def _newest(check: Check, found: Round, latest: Mapping[str, Outcome]) -> Outcome | None:
-        """A check that a report only gathers has run at its own times."""
-        return None if check in found.checks else latest.get(check.id)
 
     async def _before(self, key: Key, due: datetime) -> Report | None:
         records = await self._house.store.records(KIND, system=key[0], name=key[1], before=due, limit=1)
