@@ -64,6 +64,7 @@ class _Load:
         check_dependencies(self.written, complete, self.context)
         checks = {check.id: check for system in systems.values() for check in system.checks}
         specs, names = read_channels(sections, self.context)
+        self.runbooks.check_channels(names)
         scales = {name: system.severities.values() for name, system in systems.items()}
         routes = read_routes(sections, names, matchable(scales, checks.values(), self.written), complete, self.context)
         problems = [*self.context.problems, *self.context.values.problems()]

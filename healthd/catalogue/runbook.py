@@ -59,6 +59,7 @@ class RunbookReader:
         self._documents: dict[str, Node] = {}
         self._items: dict[str, None] = {}  # every `document/item`, right or wrong
         self._complete = True
+        self._channels: list[tuple[str, Reference]] = []  # named by levels of escalation
 
     def read(self, frame: Frame) -> Runbook:
         """The runbook of one system; what is wrong is noted."""
@@ -87,6 +88,14 @@ class RunbookReader:
                         near = nearest(word.text, self._items)
                         hint = f"; did you mean {near!r}?" if near else ""
                         self._context.warn(word, f"covers: no item {word.text!r} in any runbook{hint}")
+
+    def check_channels(self, known: frozenset[str]) -> None:
+        """Note the channels of levels that nobody defines."""
+        names = dict.fromkeys(sorted(known))
+        for name, where in self._channels:
+            if name not in known and self._complete:
+                message = f"{where.subject}: unknown channel {name!r}"
+                self._context.dangling(where.node, message, name, names, where.path)
 
     def _document(self, node: MappingNode, frame: Frame) -> Document | None:
         name = node.get("document")
@@ -182,8 +191,10 @@ class RunbookReader:
             for severity in s.after:
                 where = Reference(body, ("after", severity), f"escalation: {d.name!r}")
                 check_severity(frame, severity, where, self._context)
+            for index, channel in enumerate(s.channels):
+                self._channels.append((channel, Reference(body, ("channels", index), f"escalation: {d.name!r}")))
             after = MappingProxyType(dict(s.after))
-            yield EscalationLevel(d.name, d.title, d.source, s.who, after, s.description, s.covers)
+            yield EscalationLevel(d.name, d.title, d.source, s.who, after, s.description, s.covers, s.channels)
 
     def _check_cadence(self, name: str, where: Reference, frame: Frame) -> None:
         if name not in frame.cadences and frame.sections.complete:

@@ -161,3 +161,5 @@ class EscalationShape(DeclaredShape):
     """who is told"""
     after: dict[str, Duration] = Field(default_factory=dict)
     """by severity: how long an incident may be open before; a severity that is not named never gets there"""
+    channels: Words = ()
+    """channels of this level's own, told beside the routed ones from then on"""

@@ -47,6 +47,10 @@ class SeverityShape(Shape):
     """what it means"""
     response: Duration | None = None
     """how soon somebody is to respond"""
+    updates: PositiveDuration | None = None
+    """how often people are told how an open incident stands"""
+    ack_timeout: PositiveDuration | None = None
+    """an acknowledgement counts this long; escalation then goes on"""
     pagerduty: Literal["critical", "error", "warning", "info"] | None = None
     """severity sent to PagerDuty; default by rank: critical, error, warning, info"""
     covers: Words = ()

@@ -140,7 +140,9 @@ def _severities(sections: Sections, context: Context) -> dict[str, Severity | No
             continue
         rank = shape.rank or position
         pagerduty = shape.pagerduty or _PAGERDUTY[min(rank, len(_PAGERDUTY)) - 1]
-        scale[name] = Severity(name, rank, shape.title, shape.response, pagerduty, shape.covers)
+        scale[name] = Severity(
+            name, rank, shape.title, shape.response, pagerduty, shape.covers, shape.updates, shape.ack_timeout
+        )
     return scale
 
 

@@ -62,7 +62,11 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Severity:
-    """One step of a system's own scale. `rank` 1 is the worst. `pagerduty` is critical, error, warning or info."""
+    """One step of a system's own scale. `rank` 1 is the worst. `pagerduty` is critical, error, warning or info.
+
+    Somebody is to respond within `response`; while an incident is open, people are told how it stands every `updates`;
+    an acknowledgement counts for `ack_timeout`, or to the end.
+    """
 
     name: str
     rank: int
@@ -70,6 +74,8 @@ class Severity:
     response: timedelta | None = None
     pagerduty: str = "error"
     covers: tuple[str, ...] = ()
+    updates: timedelta | None = None
+    ack_timeout: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ class Window:
 class EscalationLevel:
     """One level of the chain. `after` says by severity how long an incident may be open before it is told.
 
-    A severity that is not in it never gets there.
+    A severity that is not in it never gets there. `who` is a contact, or free words; `channels` are told beside the
+    routed ones.
     """
 
     name: str
@@ -153,6 +154,7 @@ class EscalationLevel:
     after: Mapping[str, timedelta] | None = None
     description: str = ""
     covers: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
