@@ -24,6 +24,8 @@ COMMANDS = {
     "evaluate": "checks:evaluate",
     "ack": "remote:ack",
     "report": "reports:report",
+    "silence": "silences:silence",
+    "window": "windows:window",
     "notify-test": "notify:notify_test",
     "sandbox": "sandbox:sandbox",
 }

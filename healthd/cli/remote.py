@@ -19,6 +19,11 @@ def url_option(function: F) -> F:
     return click.option("--url", help="The daemon's address (default: http://HEALTHD_HOST:HEALTHD_PORT).")(function)
 
 
+def by_option(function: F) -> F:
+    """`--by`: who does it, for the audit log."""
+    return click.option("--by", "actor", envvar="USER", default="cli", help="Who (default: $USER).")(function)
+
+
 def get(path: str, parameters: Mapping[str, str] | None = None, url: str | None = None) -> httpx.Response:
     """What the daemon's API answers at `path` (below /api/v1). Refused when it does not answer, or answers an error."""
     return call("GET", path, url, params=dict(parameters or {}))

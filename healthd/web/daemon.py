@@ -13,6 +13,7 @@ from healthd.model.outcomes import CheckState, Outcome
 from healthd.report import Objective, Report
 from healthd.settings import Settings
 from healthd.store.base import Store
+from healthd.web.people import Silences, Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Daemon(Protocol):
     @property
     def suppressed(self) -> Mapping[str, str]:
         """Checks kept quiet, and the broken dependency that explains each."""
+
+    @property
+    def silences(self) -> Silences:
+        """What people silenced."""
+
+    @property
+    def windows(self) -> Windows:
+        """Planned maintenance."""
 
     @property
     def reload_problem(self) -> str:

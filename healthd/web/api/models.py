@@ -163,6 +163,7 @@ class IncidentSummary(Shape):
     acknowledged_at: str | None
     acknowledged_by: str
     playbook: str
+    quiet: str = Field(description='why nobody is told of it now: a silence, a maintenance window; ""')
 
 
 class TimelineEntry(Shape):

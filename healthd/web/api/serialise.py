@@ -121,6 +121,7 @@ def incident(i: Incident) -> dict[str, Any]:
         "acknowledged_at": maybe_rfc3339(i.acknowledged_at),
         "acknowledged_by": i.acknowledged_by,
         "playbook": i.playbook,
+        "quiet": str(i.details.get("quiet", "")) if i.is_open else "",
     }
 
 

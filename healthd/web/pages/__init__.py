@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from healthd.web.pages import check, incidents, overview, reports, schedule, session
+from healthd.web.pages import check, incidents, overview, reports, schedule, session, silences
 
 ROUTES: list[Route] = [
     *overview.ROUTES,
@@ -10,5 +10,6 @@ ROUTES: list[Route] = [
     *incidents.ROUTES,
     *schedule.ROUTES,
     *reports.ROUTES,
+    *silences.ROUTES,
     *session.ROUTES,
 ]

@@ -1,0 +1,101 @@
+"""Silences."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import JSONResponse
+
+from healthd.model.silences import Silence
+from healthd.web import quiet
+from healthd.web.api import models, people_models
+from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.desk import Desk
+from healthd.web.security import RequestError, actor_name
+from healthd.web.words import rfc3339
+
+router = APIRouter(tags=["silences"])
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
+NAMED = 100
+STATES = ("pending", "active", "expired")
+
+
+@router.get("/silences", summary="Silences", responses={200: {"model": people_models.SilenceList}})
+async def list_silences(
+    *,
+    desk: TheDesk,
+    state: Annotated[str, Query(description="pending, active or expired; default: those that are not over.")] = "",
+    before: Before = "",
+    limit: Limit = 100,
+) -> JSONResponse:
+    """Newest first. Those that are over are kept as long as resolved incidents."""
+    if state and state not in STATES:
+        raise RequestError(400, f"no state {state[:40]!r}", f"there are {', '.join(STATES)}")
+    now, end = desk.now(), maybe_moment(before, "before")
+    if state == "expired":
+        found = [s for s in await desk.ask(desk.daemon.silences.past(limit, end)) if s.state(now) == state]
+    else:
+        found = [
+            s for s in desk.daemon.silences.known if state in ("", s.state(now)) and (end is None or s.created_at < end)
+        ]
+    return JSONResponse({"silences": [_as_json(desk, silence) for silence in found[:limit]]})
+
+
+@router.get(
+    "/silences/{silence_id}",
+    summary="One silence",
+    responses={200: {"model": people_models.Silence}, **NOT_FOUND},
+)
+async def get_silence(desk: TheDesk, silence_id: str) -> JSONResponse:
+    """Over or not."""
+    try:
+        return JSONResponse(_as_json(desk, await desk.ask(desk.daemon.silences.find(silence_id))))
+    except KeyError:
+        raise RequestError(404, f"no silence {silence_id[:60]!r}") from None
+
+
+@router.post(
+    "/silences",
+    summary="Keep incidents quiet for a while",
+    dependencies=[Depends(require_token)],
+    responses={200: {"model": people_models.Silence}, 403: {"model": models.Error}},
+)
+async def add_silence(desk: TheDesk, request: people_models.SilenceRequest) -> JSONResponse:
+    """Incidents that it is about open, are recorded and shown; nobody is told until it ends."""
+    author = actor_name(request.actor, "api")
+    times = (request.starts_at, request.ends_at, request.duration)
+    made = await quiet.silence(desk, request.matchers, author, request.reason, times)
+    return JSONResponse(_as_json(desk, made))
+
+
+@router.delete(
+    "/silences/{silence_id}",
+    summary="End a silence",
+    dependencies=[Depends(require_token)],
+    responses={
+        200: {"model": people_models.Silence}, 403: {"model": models.Error}, 409: {"model": models.Error}, **NOT_FOUND,
+    },
+)  # fmt: skip
+async def expire_silence(
+    desk: TheDesk, silence_id: str, actor: Annotated[str, Query(description="Who, for the audit log.")] = "api"
+) -> JSONResponse:
+    """What is still open is told within a second or two. 409 when it is over already."""
+    ended = await quiet.expire(desk, silence_id, actor_name(actor, "api"))
+    return JSONResponse(_as_json(desk, ended))
+
+
+def _as_json(desk: Desk, silence: Silence) -> dict[str, Any]:
+    state = silence.state(desk.now())
+    return {
+        "id": silence.id,
+        "state": state,
+        "matchers": [{"name": m.name, "op": m.op, "value": m.value} for m in silence.matchers],
+        "author": silence.author,
+        "reason": silence.reason,
+        "created_at": rfc3339(silence.created_at),
+        "starts_at": rfc3339(silence.starts_at),
+        "ends_at": rfc3339(silence.ends_at),
+        "ended_by": silence.ended_by,
+        "incidents": list(desk.daemon.silences.about(silence)[:NAMED]) if state != "expired" else [],
+    }

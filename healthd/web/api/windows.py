@@ -1,0 +1,84 @@
+"""Maintenance windows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import JSONResponse
+
+from healthd.model.windows import Maintenance
+from healthd.web import quiet
+from healthd.web.api import models, people_models
+from healthd.web.api.parameters import Limit, TheDesk, require_token
+from healthd.web.desk import Desk
+from healthd.web.nearest import nearest
+from healthd.web.security import RequestError, actor_name
+from healthd.web.words import rfc3339
+
+router = APIRouter(tags=["maintenance windows"])
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
+
+
+@router.get("/windows", summary="Maintenance windows", responses={200: {"model": people_models.WindowList}})
+async def list_windows(
+    desk: TheDesk,
+    system: Annotated[str, Query(description="Of this system.")] = "",
+    past: Annotated[bool, Query(description="Those that are over instead, newest first.")] = False,
+    limit: Limit = 100,
+) -> JSONResponse:
+    """Open ones and those of the next two weeks, soonest first."""
+    systems = desk.daemon.catalogue.systems
+    if system and system not in systems:
+        raise RequestError(404, f"no system {system[:60]!r}", nearest(system, systems))
+    windows = desk.daemon.windows
+    found = await desk.ask(windows.past(limit)) if past else windows.known
+    chosen = [window for window in found if system in ("", window.system)][:limit]
+    return JSONResponse({"windows": [_as_json(desk, window) for window in chosen]})
+
+
+@router.post(
+    "/windows",
+    summary="Announce maintenance",
+    dependencies=[Depends(require_token)],
+    responses={200: {"model": people_models.Window}, 403: {"model": models.Error}},
+)
+async def add_window(desk: TheDesk, request: people_models.WindowRequest) -> JSONResponse:
+    """Nobody is told of the system's incidents meanwhile; they are recorded, and told if they outlast it."""
+    planned = (request.system, request.reason, actor_name(request.actor, "api"))
+    times = (request.starts_at, request.ends_at, request.duration)
+    made = await quiet.add_window(desk, planned, times, request.notice, request.except_severities)
+    return JSONResponse(_as_json(desk, made))
+
+
+@router.delete(
+    "/windows/{window_id}",
+    summary="End maintenance early, or call it off",
+    dependencies=[Depends(require_token)],
+    responses={
+        200: {"model": people_models.Window}, 403: {"model": models.Error}, 409: {"model": models.Error}, **NOT_FOUND,
+    },
+)  # fmt: skip
+async def end_window(
+    desk: TheDesk, window_id: str, actor: Annotated[str, Query(description="Who, for the audit log.")] = "api"
+) -> JSONResponse:
+    """Of the catalogue's windows just this occurrence. 409 when it is over already."""
+    return JSONResponse(_as_json(desk, await quiet.end_window(desk, window_id, actor_name(actor, "api"))))
+
+
+def _as_json(desk: Desk, window: Maintenance) -> dict[str, Any]:
+    return {
+        "id": window.id,
+        "system": window.system,
+        "name": window.name,
+        "title": window.title,
+        "description": window.description,
+        "state": window.state(desk.now()),
+        "starts_at": rfc3339(window.starts_at),
+        "ends_at": rfc3339(window.ends_at),
+        "notice": window.notice.total_seconds(),
+        "author": window.author,
+        "except_severities": list(window.except_severities),
+        "except_checks": list(window.except_checks),
+        "ended_by": window.ended_by,
+    }
