@@ -1,0 +1,145 @@
+"""The reports of a daemon: of what its calendar made it look at, kept, told, and finished after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from healthd.app import App
+from healthd.model.outcomes import Level, Outcome
+from healthd.model.records import Record
+from healthd.report import from_json
+from healthd.settings import load_settings
+from healthd.store import SqlStore
+from healthd.store.base import Commit
+from tests.servers.receiver import Receiver
+
+NINE = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
+CATALOGUE = """
+system: {name: shop, title: The shop}
+cadences:
+  morning: {on: daily, at: "09:00", title: Morning checklist}
+  hourly: {cron: "0 * * * *", title: Every hour}
+  review: {on: monday, at: "09:00", title: Review}
+reports:
+  capacity: {title: Capacity of the week, cadence: review, who: engineering, checks: [disk]}
+channels:
+  hook: {type: webhook, url: "%s/hook", unsigned: true}
+checks:
+  - name: disk
+    title: Disk
+    cadence: [morning, hourly]
+    probe: {type: disk, paths: [/]}
+    thresholds: {measure: used_ratio, critical: ">= 100%%"}
+  - name: web
+    title: Web
+    cadence: morning
+    probe: {type: http, url: "http://127.0.0.1:9/"}
+"""
+
+
+@asynccontextmanager
+async def running(folder: Path, hook: str, at: datetime) -> AsyncIterator[App]:
+    """A daemon on a shifted clock."""
+    shop = folder / "checks" / "shop"
+    shop.mkdir(parents=True, exist_ok=True)
+    (shop / "system.yaml").write_text(CATALOGUE % hook)
+    settings = load_settings(
+        {"HEALTHD_CHECKS": str(shop), "HEALTHD_DATABASE_URL": f"sqlite:///{folder / 'healthd.db'}"}
+    )
+    shift = at - datetime.now(UTC)
+    app = App(settings, now=lambda: datetime.now(UTC) + shift)
+    app.read_catalogue()
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
+
+
+async def until(condition: Callable[[], Any], within: float = 20) -> Any:
+    async with asyncio.timeout(within):
+        while not (found := await condition()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+def reports(receiver: Receiver) -> list[dict[str, Any]]:
+    """The notices of reports that were told."""
+    bodies = [request.json["data"] for request in receiver.requests]
+    return [body["notice"] for body in bodies if body["event"] == "notice" and body["notice"]["kind"] == "report"]
+
+
+async def kept(app: App, cadence: str) -> list[Record]:
+    return await app.store.records("report", system="shop", name=cadence)
+
+
+async def test_every_checklist_run_ends_in_a_report(tmp_path: Path, receiver: Receiver) -> None:
+    async with running(tmp_path, receiver.url, NINE - timedelta(seconds=1)) as app:
+        (record,) = await until(lambda: kept(app, "morning"))
+        report = from_json(record.body)
+        assert [(i.check_id, i.level) for i in report.items] == [("shop/web", "critical"), ("shop/disk", "ok")]
+        assert (report.due, record.at, record.id) == (NINE, NINE, "RPT-20260302-0900-shop-morning")
+        assert [event.title for event in report.events] == ["Web"]
+
+        (weekly,) = await until(lambda: kept(app, "review"))
+        review = from_json(weekly.body)
+        assert [item.check_id for item in review.items] == ["shop/disk"]
+        assert {o.check_id for o in review.objectives} == {"shop/web", "shop/disk"}
+
+        assert await until(lambda: kept(app, "hourly"))  # kept, but nobody is told that often
+        await until(lambda: _told(receiver, 2))
+        told = {notice["cadence"]: notice for notice in reports(receiver)}
+        assert told.keys() == {"morning", "review"}
+        assert told["morning"]["title"] == "Morning checklist: 1 critical, 1 OK"
+        assert told["morning"]["url"].endswith("/reports/RPT-20260302-0900-shop-morning")
+        assert "🔴 Web: up 0 (critical = 0)" in told["morning"]["text"]
+
+
+async def test_the_next_report_is_compared_with_it_and_one_can_be_asked_for(tmp_path: Path, receiver: Receiver) -> None:
+    async with running(tmp_path, receiver.url, NINE - timedelta(seconds=1)) as app:
+        await until(lambda: kept(app, "morning"))
+        preview = await app.report_preview("shop", "morning")
+        assert preview.before == "RPT-20260302-0900-shop-morning"
+        assert {item.check_id: item.before for item in preview.items} == {"shop/web": "critical", "shop/disk": "ok"}
+        with pytest.raises(KeyError):
+            await app.report_preview("shop", "evening")
+        assert [o.check_id for o in await app.objectives("shop")][0] == "shop/web"
+
+
+async def test_a_report_that_a_kill_prevented_is_made_after_the_restart_and_told_once(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 'healthd.db'}")
+    await store.open()
+    seen = [
+        Outcome(f"shop/{name}", NINE + timedelta(seconds=1), timedelta(0), Level.OK, "", due=NINE, cadence="morning")
+        for name in ("disk", "web")
+    ]
+    marks = {f"shop/{name}|morning": NINE for name in ("disk", "web")}
+    await store.commit(Commit(outcomes=tuple(seen), marks=marks))
+    await store.close()
+    for _ in range(2):
+        async with running(tmp_path, receiver.url, NINE + timedelta(minutes=10)) as app:
+            (record,) = await until(lambda: kept(app, "morning"))
+            assert from_json(record.body).counts == {"ok": 2}
+            await until(lambda: _told(receiver, 1))
+    assert len(reports(receiver)) == 1
+
+
+async def test_a_first_start_makes_no_report_of_runs_it_never_had(tmp_path: Path, receiver: Receiver) -> None:
+    async with running(tmp_path, receiver.url, NINE + timedelta(minutes=1)) as app:
+        await app.run_now("shop/disk", "somebody")
+        assert not await kept(app, "morning")
+        assert not await kept(app, "review")
+    assert not reports(receiver)
+
+
+async def _told(receiver: Receiver, count: int) -> bool:
+    return len(reports(receiver)) >= count
