@@ -36,6 +36,13 @@ class Authority:
         """A certificate for these hosts and addresses, valid for 90 days, in files called after `name`."""
         return IssuedCertificate(self, name, hosts)
 
+    def bundle(self) -> Path:
+        """A file (PEM) with this authority and all that the system trusts, for SSL_CERT_FILE."""
+        system = ssl.get_default_verify_paths().cafile
+        file = self.folder / "trusted.pem"
+        file.write_bytes(self.file.read_bytes() + (Path(system).read_bytes() if system else b""))
+        return file
+
     def sign(
         self, key: EllipticCurvePrivateKey, hosts: tuple[str, ...], days: float, *, by_itself: bool
     ) -> Certificate:
