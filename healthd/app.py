@@ -29,6 +29,7 @@ from healthd.report import Objective, Report
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
 from healthd.services.diagnostics import Diagnostics
+from healthd.services.escalation import Escalation
 from healthd.services.quiet import Quiet
 from healthd.services.reports import Reports
 from healthd.services.silences import Silences
@@ -125,7 +126,7 @@ class App:
         self._reports = Reports(house)
         self.silences, self.windows = Silences(house), Windows(house)
         quiet = Quiet(house, (self.windows, self.silences))
-        return [self._reports, self.silences, self.windows, quiet, Diagnostics(house)]
+        return [self._reports, self.silences, self.windows, quiet, Diagnostics(house), Escalation(house)]
 
     # -- life ------------------------------------------------------------------------------------------------------
 

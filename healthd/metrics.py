@@ -33,6 +33,7 @@ SLICE_SECONDS = 0.003  # how long rendering may keep the event loop
 MAX_SERIES = 20  # series of one measure shown one by one; of more than that only the worst
 
 PROBE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+INCIDENT_BUCKETS = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 259200.0)
 LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 _FAMILIES = (
@@ -83,6 +84,22 @@ class Metrics:
         self.maintenance_active = Gauge(
             "healthd_maintenance_active", "1 while a maintenance window of the system is open.",
             ["system"], registry=registry,
+        )  # fmt: skip
+        self.ack_seconds = Histogram(
+            "healthd_incident_ack_seconds", "From the opening of an incident to its first acknowledgement.",
+            ["system", "severity"], buckets=INCIDENT_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.resolve_seconds = Histogram(
+            "healthd_incident_resolve_seconds", "From the opening of an incident to its end.",
+            ["system", "severity"], buckets=INCIDENT_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.response_breaches = Counter(
+            "healthd_incident_response_breaches_total", "Incidents nobody acknowledged in the time of their severity.",
+            ["system", "severity"], registry=registry,
+        )  # fmt: skip
+        self.escalations = Counter(
+            "healthd_incident_escalations_total", "Levels of escalation chains told of an incident.",
+            ["system", "severity", "level"], registry=registry,
         )  # fmt: skip
         self.notifications = Counter(
             "healthd_notifications_total", "Notifications by what became of the attempt: accepted, retried, gave_up.",

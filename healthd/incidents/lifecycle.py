@@ -17,6 +17,8 @@ from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import CheckState, Level
 from healthd.model.units import format_duration
 
+SINCE = "acknowledged_since"  # in an incident's details: when the acknowledgement that counts began
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -57,8 +59,9 @@ def abandon(incident: Incident, at: datetime, why: str) -> Decision:
 
 
 def acknowledge(incident: Incident, at: datetime, actor: str, note: str) -> Decision:
-    """Mark an open incident as somebody's."""
-    changed = replace(incident, acknowledged_at=at, acknowledged_by=actor)
+    """Mark an open incident as somebody's. A second person takes it over: it counts as acknowledged since the first."""
+    details = incident.details if incident.acknowledged_at else {**incident.details, SINCE: at.isoformat()}
+    changed = replace(incident, acknowledged_at=at, acknowledged_by=actor, details=details)
     text = f"acknowledged by {actor}" + (f": {note}" if note else "")
     return Decision(changed, "acknowledged", TimelineEntry(incident.id, at, "acknowledged", text, actor))
 

@@ -1,0 +1,133 @@
+"""Watches the clocks of open incidents: levels of escalation, late responses, lapsed acknowledgements, updates."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from healthd.incidents import Decision
+from healthd.incidents.clocks import Clocks, next_due
+from healthd.incidents.escalation import Policy, go_on, run_out, stop
+from healthd.incidents.lifecycle import SINCE
+from healthd.model.catalogue import Catalogue
+from healthd.model.incidents import Incident
+from healthd.services.base import House
+
+AT_ONCE = 200  # incidents dealt with in one scan; what is left is due in the next
+QUIET_EVERY = timedelta(seconds=5)  # how often an incident that is kept quiet is asked whether it still is
+
+log = structlog.get_logger("healthd.escalation")
+
+
+class Escalation:
+    """Acts on the clocks of incidents until they are acknowledged or over. What was done is committed with each."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._catalogue: Catalogue | None = None
+        self._next: dict[str, datetime] = {}  # when each open incident is to be looked at
+        self._working: asyncio.Task[None] | None = None
+        house.corridor.on_incident.append(self._heard)
+
+    async def restore(self) -> None:
+        """Nothing of its own: the clocks are kept with the incidents."""
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Its chains and times count from now on, for incidents that are open as well."""
+        self._catalogue = catalogue
+        self._next.clear()
+        for incident in self._house.corridor.incidents.values():
+            self._plan(incident)
+
+    async def scan(self, now: datetime) -> None:
+        """Begin what is due, unless the last lot still waits for the store."""
+        if self._working is not None and not self._working.done():
+            return
+        due = [incident_id for incident_id, at in self._next.items() if at <= now][:AT_ONCE]
+        if due:
+            self._working = asyncio.get_running_loop().create_task(self._act_on(due))
+
+    async def close(self) -> None:
+        """What is being committed is committed."""
+        if self._working is not None:
+            await asyncio.wait((self._working,), timeout=2)
+
+    def _heard(self, decision: Decision, incident: Incident) -> None:
+        self._measure(decision, incident)
+        if incident.is_open:
+            self._plan(incident)
+        else:
+            self._next.pop(incident.id, None)
+
+    def _plan(self, incident: Incident) -> None:
+        """Ask again when the first clock runs out; at once when something keeps it quiet, for they then stand still."""
+        policy = self._policy(incident)
+        if policy is None:
+            return
+        now = self._house.now()
+        if Clocks.of(incident).stopped is not None:
+            self._next[incident.id] = now + QUIET_EVERY
+        elif (due := next_due(incident, policy.severity, policy.chain)) is None:
+            self._next.pop(incident.id, None)
+        else:
+            self._next[incident.id] = now if self._why_quiet(incident) else due.at
+
+    def _policy(self, incident: Incident) -> Policy | None:
+        system = self._catalogue.systems.get(incident.system) if self._catalogue else None
+        if system is None or self._catalogue is None:
+            return None
+        severity = self._catalogue.severity(incident.system, incident.severity)
+        return Policy(severity, system.runbook.escalation, {c.name: c for c in system.runbook.contacts})
+
+    def _why_quiet(self, incident: Incident) -> str:
+        check = self._house.corridor.checks.get(incident.check_id)
+        return self._house.teller.why_quiet(incident, check) if check is not None else ""
+
+    async def _act_on(self, incident_ids: list[str]) -> None:
+        acts = (self._act(incident_id) for incident_id in incident_ids)
+        for incident_id, failed in zip(incident_ids, await asyncio.gather(*acts, return_exceptions=True), strict=True):
+            if failed is not None:
+                log.error("escalation_failed", incident=incident_id, exc_info=failed)
+                self._next[incident_id] = self._house.now() + QUIET_EVERY
+
+    async def _act(self, incident_id: str) -> None:
+        """Everything that is due for one incident, one after the other."""
+        while (incident := self._house.corridor.incidents.get(incident_id)) is not None:
+            change = self._change(incident)
+            if change is None:
+                self._plan(incident)
+                return
+            await self._house.corridor.amend(incident_id, change)
+        self._next.pop(incident_id, None)
+
+    def _change(self, incident: Incident) -> Callable[[Incident], Decision | None] | None:
+        policy, now, why = self._policy(incident), self._house.now(), self._why_quiet(incident)
+        stopped = Clocks.of(incident).stopped is not None
+        if policy is None or (why and stopped):
+            return None
+        if why:
+            return lambda i: stop(i, why, now)
+        if stopped:
+            return lambda i: go_on(i, now)
+        if run_out(incident, policy, now) is None:
+            return None
+        return lambda i: run_out(i, policy, now)
+
+    def _measure(self, decision: Decision, incident: Incident) -> None:
+        metrics, labels = self._house.metrics, (incident.system, incident.severity)
+        clocks, kind = Clocks.of(incident), decision.update.get("kind")
+        if kind == "unanswered":
+            metrics.response_breaches.labels(*labels).inc()
+            log.warning("response_late", incident=incident.id, severity=incident.severity)
+        elif kind == "escalated" and not decision.alone:
+            metrics.escalations.labels(*labels, decision.update["level"]).inc()
+            log.warning("incident_escalated", incident=incident.id, level=decision.update["level"])
+        elif decision.event == "acknowledged":
+            first = incident.details.get(SINCE) == decision.entry.at.isoformat()
+            if first and not clocks.responded:
+                metrics.ack_seconds.labels(*labels).observe((decision.entry.at - clocks.since).total_seconds())
+        elif incident.resolved_at is not None and not incident.merged_into:
+            metrics.resolve_seconds.labels(*labels).observe((incident.resolved_at - clocks.since).total_seconds())
