@@ -13,11 +13,12 @@ from healthd.model.outcomes import Evidence, Verdict
 from healthd.notify import CHANNELS, compose, compose_notice, match, match_notice
 from healthd.notify.compose import rfc3339
 
-# an improvement stands in the timeline and disturbs nobody
-TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated"})
+TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated", "acknowledged", "reopened", "improved"})
+# an improvement disturbs nobody: it is told only where it can be put with what was said
+SOFT = frozenset({"improved"})
 # Whoever was told of an incident hears these of it even while it is silenced: a page must not stay open for ever.
 CLOSING = frozenset({"acknowledged", "resolved"})
-NEWS = frozenset({"firing", "worsened", "escalated"})
+NEWS = frozenset({"firing", "worsened", "escalated", "reopened"})
 
 Quiet = Callable[[Incident, Check], str]
 
@@ -71,6 +72,8 @@ class Teller:
         why = "" if decision.event in CLOSING else self.why_quiet(incident, check)
         if why:
             return self._unsaid(decision, body, why), ()
+        if decision.event in CLOSING:
+            return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
         also = tuple(name for name in decision.also if name in self.channels)
         return self._addressed(decision, body, tuple(dict.fromkeys((*self._channels(incident, check), *also))))
 
@@ -121,13 +124,14 @@ class Teller:
         told = channels if decision.event in TOLD else ()
         if decision.alone:
             told = tuple(c for c in decision.also if c in channels)
-        if decision.softly:
+        softly = decision.softly or decision.event in SOFT
+        if softly:
             told = tuple(c for c in told if (spec := self.channels.get(c)) and CHANNELS[spec.type].updates)
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
         if decision.event not in CLOSING:
             details.pop("quiet", None)
-        if decision.event in TOLD and incident.is_open and not decision.softly:
+        if decision.event in TOLD - CLOSING and incident.is_open and not softly:
             details["told_level"] = incident.level.name.lower()
         messages = tuple(
             Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told

@@ -47,10 +47,13 @@ class PagerDuty:
         self._http = http.HttpSender(options.url, now=now, timeout=options.timeout, secrets=[self._key], advice=ADVICE)
 
     async def send(self, message: Message) -> None:
-        """Trigger, or resolve. A test triggers at severity info and resolves at once.
+        """Trigger, acknowledge or resolve. A test triggers at severity info and resolves at once.
 
         PagerDuty answers 202 when it has taken an event; an event it refuses (400) is a permanent ChannelError.
         """
+        if message.event == "acknowledged":
+            await self._enqueue(acknowledge(message.body))
+            return
         if message.event != "resolved":
             await self._enqueue(trigger(message.body))
         if message.event in ("resolved", "test"):
@@ -86,6 +89,11 @@ def trigger(body: Mapping[str, Any]) -> dict[str, Any]:
         "client": "healthd",
     }
     return event | ({"client_url": incident["url"]} if incident["url"] else {})
+
+
+def acknowledge(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The event (without routing key) that says somebody has the incident, so that nobody else is paged for it."""
+    return {"event_action": "acknowledge", "dedup_key": _dedup_key(body["incident"]["key"])}
 
 
 def resolve(body: Mapping[str, Any]) -> dict[str, Any]:

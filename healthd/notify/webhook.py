@@ -84,9 +84,7 @@ class SignedWebhook:
 
     async def send(self, message: Message) -> None:
         """Post once. Any 2xx is acceptance; 410 Gone and other 4xx are permanent ChannelErrors."""
-        content = http.encode(
-            {"type": f"incident.{message.event}", "timestamp": message.body["at"], "data": message.body}
-        )
+        content = http.encode({"type": kind_of(message), "timestamp": message.body["at"], "data": message.body})
         await self._http.post(content, self._headers | self._signed(message.id, content))
 
     async def close(self) -> None:
@@ -99,3 +97,9 @@ class SignedWebhook:
         if self._signer is not None:
             headers["webhook-signature"] = self._signer.sign(message_id, now, content.decode())
         return headers
+
+
+def kind_of(message: Message) -> str:
+    """What receivers tell messages apart by: incident.firing, notice.report."""
+    notice = message.body.get("notice")
+    return f"notice.{notice['kind']}" if notice else f"incident.{message.event}"
