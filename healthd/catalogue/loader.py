@@ -26,6 +26,7 @@ from healthd.catalogue.runbook import RunbookReader
 from healthd.catalogue.sections import Sections, gather
 from healthd.catalogue.shapes import GroupingShape
 from healthd.catalogue.systems import Frame, frozen, read_frame
+from healthd.catalogue.tasks import tasks_of
 from healthd.catalogue.values import Values
 from healthd.model.catalogue import Catalogue, Check, Grouping, System
 from healthd.settings import Settings
@@ -63,10 +64,17 @@ class _Load:
         complete = all(s.complete for s in sections) and not found.problems
         check_dependencies(self.written, complete, self.context)
         checks = {check.id: check for system in systems.values() for check in system.checks}
+        tasks = {task.id: task for system in systems.values() for task in system.tasks}
         specs, names = read_channels(sections, self.context)
         self.runbooks.check_channels(names)
         scales = {name: system.severities.values() for name, system in systems.items()}
-        routes = read_routes(sections, names, matchable(scales, checks.values(), self.written), complete, self.context)
+        routes = read_routes(
+            sections,
+            names,
+            matchable(scales, [*checks.values(), *tasks.values()], self.written),
+            complete,
+            self.context,
+        )
         problems = [*self.context.problems, *self.context.values.problems()]
         if problems:
             raise CatalogueError(problems)
@@ -78,6 +86,7 @@ class _Load:
             warnings=tuple(self.context.warnings),
             digest=self._digest(checks.values()),
             checks=MappingProxyType(checks),
+            tasks=MappingProxyType(tasks),
             secrets=frozenset(environment.secrets | self.context.secrets) - {""},
         )
 
@@ -122,6 +131,7 @@ class _Load:
         playbooks = PlaybookReader(frame, rows, self.written, self.context)
         made = [reader.read(node) for node in frame.sections.checks]
         checks: tuple[Check, ...] = tuple(check for check in made if check is not None)
+        runbook = self.runbooks.read(frame)
         return System(
             name=frame.name,
             title=frame.shape.title or frame.name,
@@ -133,7 +143,8 @@ class _Load:
             description=frame.shape.description,
             runbook_url=frame.shape.runbook_url,
             links=MappingProxyType(dict(frame.shape.links)),
-            runbook=self.runbooks.read(frame),
+            runbook=runbook,
+            tasks=tuple(tasks_of(frame, runbook.attestations, self.context)),
             objective=frame.shape.objective,
             grouping=_grouping(frame.shape.grouping),
         )

@@ -157,8 +157,14 @@ class RunbookReader:
             for index, severity in enumerate(s.severities):
                 where = Reference(body, ("severities", index), f"attestations: {d.name!r}")
                 check_severity(frame, severity, where, self._context)
+            check_severity(
+                frame, s.severity, Reference(body, ("severity",), f"attestations: {d.name!r}"), self._context
+            )
             when = (s.cadence, s.within, s.severities)
-            yield Attestation(d.name, d.title, d.source, *when, s.who, s.description, s.covers)
+            yield Attestation(
+                d.name, d.title, d.source, *when, s.who, s.description, s.covers,
+                due=s.due, remind=s.remind, severity=s.severity or "", enabled=s.enabled,
+            )  # fmt: skip
 
     def _reports(self, frame: Frame) -> Iterator[ReportPlan]:
         for d, s in self._declared("reports", ReportShape, frame):

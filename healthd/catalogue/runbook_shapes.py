@@ -111,6 +111,14 @@ class AttestationShape(DeclaredShape):
     """after incidents of which severities"""
     who: str = ""
     """who does it"""
+    due: PositiveDuration | None = None
+    """how soon after it was asked for; default: 24h for daily ones, 3d for weekly ones, 7d for rarer ones"""
+    remind: Duration | None = None
+    """how often it is asked for again until it is due; default: every 24h, or halfway; 0: never"""
+    severity: str | None = None
+    """what it fires as when it is overdue; default: the mildest of the scale"""
+    enabled: bool = True
+    """whether it is asked for"""
 
     @model_validator(mode="after")
     def _one_time(self) -> AttestationShape:
@@ -118,6 +126,8 @@ class AttestationShape(DeclaredShape):
             raise RefusedError("nothing, or too much, says when it is due", "expected cadence, or within: 48h")
         if bool(self.severities) != (self.within is not None):
             raise RefusedError("'within' and 'severities' belong together", "expected within: 48h with severities")
+        if self.within is not None and self.due is not None:
+            raise RefusedError("'within' and 'due' say the same", "keep within: it counts from the incident's end")
         return self
 
 

@@ -18,6 +18,7 @@ from healthd.model.runbook import Runbook
 from healthd.model.units import Unit
 
 FINDING_WORDS = ("value", "series", "limit", "measure")
+ATTESTATION = "attestation"  # the probe type of tasks that people sign for
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -181,6 +182,11 @@ class Check:
         object.__setattr__(self, "id", f"{self.system}/{self.name}")
 
     @property
+    def is_attestation(self) -> bool:
+        """Whether a person does it, and healthd only sees that it is signed for."""
+        return self.probe.type == ATTESTATION
+
+    @property
     def interval(self) -> timedelta | None:
         """Its shortest fixed interval, None for a check that runs by calendar alone."""
         return min((r.every for r in self.rules if r.every is not None), default=None)
@@ -287,6 +293,8 @@ class System:
     runbook: Runbook = field(default_factory=Runbook)
     objective: float = 0.999  # the share of runs that are meant not to be critical
     grouping: Grouping = field(default_factory=Grouping)
+    tasks: tuple[Check, ...] = ()  # its attestations, as checks of whether they were given in time
+    own: bool = False  # healthd itself: counted nowhere among what is watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +307,7 @@ class Catalogue:
     warnings: tuple[str, ...] = ()
     digest: str = ""
     checks: Mapping[str, Check] = field(default_factory=dict)  # by id
+    tasks: Mapping[str, Check] = field(default_factory=dict)  # attestations by id; no id is a check's as well
     secrets: frozenset[str] = field(default_factory=frozenset, repr=False)  # substituted values never to be shown
 
     def severity(self, system: str, name: str) -> Severity:

@@ -77,7 +77,9 @@ class Document:
 class Attestation:
     """A task that a person does and signs for, at each firing of `cadence` (a name of the system's cadences).
 
-    Or `within` so long after each incident of one of `severities`: then `cadence` is "".
+    Or `within` so long after each incident of one of `severities`: then `cadence` is "". It is to be given `due` after
+    it was asked for, and asked for again every `remind` (0: never) until then; None: as usual for its cadence. Overdue,
+    it fires as `severity` ("": the mildest of the scale).
     """
 
     name: str
@@ -89,6 +91,10 @@ class Attestation:
     who: str = ""
     description: str = ""
     covers: tuple[str, ...] = ()
+    due: timedelta | None = None
+    remind: timedelta | None = None
+    severity: str = ""
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
