@@ -224,7 +224,7 @@ def test_its_description_names_no_foreign_host_and_every_operation(daemon: Daemo
     assert "https://" not in page.text
     for path in document["paths"]:
         assert f"/api{path}" in page.text
-    assert len(document["paths"]) == 13
+    assert document["paths"].keys() >= {"/v1/checks", "/v1/incidents", "/v1/reports", "/v1/availability", "/v1/status"}
 
 
 @pytest.mark.parametrize(
