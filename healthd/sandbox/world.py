@@ -17,6 +17,7 @@ W = TypeVar("W")
 # name of the system -> module and class of its world; imported when used
 WORLDS = {
     "syncwatch": "healthd.sandbox.syncwatch.world:SyncWatch",
+    "syncup": "healthd.sandbox.syncup.world:SyncUp",
 }
 
 

@@ -1,0 +1,69 @@
+"""Every server of the emulated SyncUp, started together and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from healthd.sandbox.parts.aws.account import Aws
+from healthd.sandbox.parts.cache import Cache
+from healthd.sandbox.parts.database import Database
+from healthd.sandbox.parts.dumps import dump
+from healthd.sandbox.parts.replica import Replica
+from healthd.sandbox.syncup.application import Application, Users
+from healthd.sandbox.syncup.database import SETTINGS, TABLES, Maintenance, SlowReports, Stranger
+from healthd.sandbox.syncup.host import Host
+from healthd.sandbox.syncup.scene import Scene
+from healthd.sandbox.syncup.services import Services
+
+
+class Production:
+    """One SyncUp on loopback. `scratch` is a folder for restored databases."""
+
+    def __init__(self, folder: Path, logs: Path) -> None:
+        self.scratch = folder / "scratch"
+        self.database = Database(
+            folder, logs / "postgres.log",
+            name="syncup", owner="syncup", tables=TABLES, extensions=("pg_stat_statements",), settings=SETTINGS,
+        )  # fmt: skip
+        self.replica = Replica(folder / "replica", logs / "replica.log", self.database)
+        self.cache = Cache(logs / "redis.log")
+        self.aws = Aws(logs / "aws.log")
+        self.scene = Scene(self.aws)
+        self.host = Host(folder / "host")
+        self.services = Services()
+        self.application = Application(self.database.url, lambda: self.cache.client)
+        self.users = Users(self.application.url)
+        self.maintenance = Maintenance(self.database)
+        self.reports = SlowReports(self.database)
+        self.stranger = Stranger(self.database)
+
+    async def start(self) -> None:
+        """Start everything; returns when all of it answers."""
+        await asyncio.gather(
+            self._start_database(), self.aws.start(), self.cache.start(), self.services.start(),
+            self.application.start(),
+        )  # fmt: skip
+        self.host.start()
+        self.scratch.mkdir(mode=0o755)
+        await asyncio.gather(self.replica.start(), self._set_scene())
+        self.users.start()
+
+    async def _start_database(self) -> None:
+        await self.database.start()
+        await asyncio.gather(self.maintenance.vacuum(), self.stranger.admit())
+
+    async def _set_scene(self) -> None:
+        await self.scene.start(gzip.compress(await dump(self.database)))
+
+    async def stop(self) -> None:
+        """Stop everything, users first; one part that fails does not keep the others running."""
+        first: list[Callable[[], Awaitable[object]]] = [self.users.stop, self.reports.stop, self.stranger.leave]
+        then: list[Callable[[], Awaitable[object]]] = [
+            *(self.application.stop, self.services.stop, self.replica.stop),
+            *(self.aws.stop, self.cache.close, self.database.stop),
+        ]
+        for parts in (first, then):
+            await asyncio.gather(*(part() for part in parts), return_exceptions=True)

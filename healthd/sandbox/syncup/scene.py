@@ -1,0 +1,135 @@
+"""SyncUp's AWS account: what is in it when all is well, and what of it can be changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from healthd.sandbox.parts.aws.account import Aws
+
+INSTANCE, DATABASE, BUCKET, REPLICA = "i-0syncup", "syncup-production", "syncup-backups", "syncup-backups-eu"
+LOGS, API_LOGS = "/syncup/production", "/syncup/production/api"
+ORIGIN = "syncup.example.com"
+SECRETS = ("syncup/database", "syncup/nextauth", "syncup/openai", "syncup/slack")
+KEPT_DAYS = 5  # of backups: fewer than in production, where it is 30
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_HOURLY, _DAILY = timedelta(minutes=20), timedelta(hours=2, minutes=30)  # ages of the newest backups
+_INCREMENT = 20_000  # bytes
+_GIB = 2**30
+_SERVER = {"InstanceId": INSTANCE}
+_DISK = {"InstanceId": INSTANCE, "path": "/"}
+
+# metric: namespace, dimensions, level
+_METRICS = {
+    "StatusCheckFailed": ("AWS/EC2", _SERVER, 0.0),
+    "CPUUtilization": ("AWS/EC2", _SERVER, 34.0),
+    "mem_used_percent": ("CWAgent", _SERVER, 58.0),
+    "disk_used_percent": ("CWAgent", _DISK, 61.0),
+    "FreeStorageSpace": ("AWS/RDS", {"DBInstanceIdentifier": DATABASE}, 62.0 * _GIB),
+}
+_REQUESTS = 9000.0  # a minute
+
+
+class Scene:
+    """Everything in the account."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.distribution = ""
+        self._group = ""
+        self._dump = b""
+        self._started = datetime.now(UTC)
+
+    async def start(self, dump: bytes) -> None:
+        """Set it. `dump`: what a full backup holds, compressed."""
+        self._dump = dump
+        await self.aws.buckets.create(BUCKET, expire=30, replicate_to=REPLICA)
+        await self.put_backups()
+        await self.aws.databases.create(DATABASE, retention=30)
+        for metric in _METRICS:
+            await self.metric(metric)
+        self.distribution = await self.aws.network.distribution(ORIGIN)
+        await self.traffic()
+        for group in (LOGS, API_LOGS):
+            await self.logs(group)
+        self._group = await self.aws.network.security_group("syncup-web", 80, 443)
+        for name in SECRETS:
+            await self.aws.identity.secret(name, rotated=timedelta(days=40))
+
+    async def metric(self, name: str, value: float | None = None, *, silent_for: timedelta | None = None) -> None:
+        """Put a metric of a machine to a level; without one, to what is usual."""
+        namespace, dimensions, usual = _METRICS[name]
+        level = usual if value is None else value
+        await self.aws.metrics.put(namespace, name, dimensions, level, silent_for=silent_for)
+
+    async def traffic(
+        self, *, per_minute: float = _REQUESTS, errors: float = 0.2, p50: float = 90, p99: float = 700
+    ) -> None:
+        """What CloudFront measures: requests, errors (5xx, %), latency of the origin (ms)."""
+        where = {"DistributionId": self.distribution, "Region": "Global"}
+        for metric, value in (("Requests", per_minute), ("5xxErrorRate", errors), ("4xxErrorRate", 1.5)):
+            await self.aws.metrics.put("AWS/CloudFront", metric, where, value)
+        await self.aws.metrics.put("AWS/CloudFront", "OriginLatency", where, p50, percentiles={"p50": p50, "p99": p99})
+
+    async def logs(self, group: str, *, silent_for: timedelta | None = None) -> None:
+        """Lines of the application, now and then an error. `silent_for`: how long none has come."""
+        await self.aws.logs.group(group, retention=30, size=4 * _GIB)
+        await self.aws.logs.clear(group)
+        await self.aws.logs.repeat(
+            group, "INFO GET /api/meetings 200 42ms", timedelta(seconds=30), silent_for=silent_for
+        )
+        await self.aws.logs.repeat(
+            group, "ERROR OpenAI timed out, trying again", timedelta(hours=3), silent_for=silent_for
+        )
+
+    async def put_backups(self) -> None:
+        """One every hour, and a full one every day."""
+        for hour in range((KEPT_DAYS + 2) * 24):
+            age = _HOURLY + hour * _HOUR
+            await self.aws.buckets.put(BUCKET, self._named(age, "incremental", ".wal.gz"), _INCREMENT, age)
+        await self.put_full_backups(self._dump)
+
+    async def put_full_backups(self, newest: bytes) -> None:
+        """The full ones; the newest of them may hold something else."""
+        for day in range(KEPT_DAYS + 2):
+            age = _DAILY + day * _DAY
+            await self.aws.buckets.put(
+                BUCKET, self._named(age, "backup", ".sql.gz"), self._dump if day else newest, age
+            )
+
+    async def put_newest_backup(self, content: bytes) -> None:
+        """Write the newest full backup anew."""
+        await self.aws.buckets.put(BUCKET, self._named(_DAILY, "backup", ".sql.gz"), content, _DAILY)
+
+    async def restore_newest_backup(self) -> None:
+        """Write it as it was."""
+        await self.put_newest_backup(self._dump)
+
+    async def delete_incremental(self, hours: int, first: int = 0) -> None:
+        """Delete the backups of so many hours, from the newest or a later one on."""
+        for hour in range(first, first + hours):
+            await self.aws.buckets.delete(BUCKET, self._named(_HOURLY + hour * _HOUR, "incremental", ".wal.gz"))
+
+    async def delete_full(self, days: int, first: int = 0) -> None:
+        """Delete the full backups of so many days."""
+        for day in range(first, first + days):
+            await self.aws.buckets.delete(BUCKET, self._named(_DAILY + day * _DAY, "backup", ".sql.gz"))
+
+    async def open_port(self, port: int) -> None:
+        """Let everybody in at a port."""
+        await self.aws.network.open_port(self._group, port)
+
+    async def close_port(self, port: int) -> None:
+        """Let nobody in there."""
+        await self.aws.network.close_port(self._group, port)
+
+    def truncated_backup(self) -> bytes:
+        """The first third of a full backup."""
+        return self._dump[: len(self._dump) // 3]
+
+    def damaged_backup(self) -> bytes:
+        """As large as a full backup, with some bytes of it wrong."""
+        middle = len(self._dump) // 2
+        return self._dump[:middle] + bytes(200) + self._dump[middle + 200 :]
+
+    def _named(self, age: timedelta, kind: str, suffix: str) -> str:
+        return f"{kind}_{self._started - age:%Y_%m_%d_%H%M%S}{suffix}"
