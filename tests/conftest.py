@@ -19,6 +19,11 @@ pytest_plugins = [
     "tests.servers.redis",
 ]
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "probe(*types): looks with these probes at a real server or an emulator")
+    config.addinivalue_line("markers", "probe_failure(*types): what these probes say when they cannot look")
+
+
 HERE = Path(__file__).parent
 # tests around a server that is slow to start stay on one worker, so that it is started once
 TOGETHER = (

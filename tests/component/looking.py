@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from healthd.model.outcomes import Measurement, Observation
+from healthd.model.outcomes import Measurement, Observation, ProbeError
 from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
 
 
 class Looker:
     """Looks through one probe, with resources that live as long as it does."""
+
+    # every look since the test began, and how it ended: what a test says it tries is held against this
+    looks: ClassVar[list[tuple[Probe, Observation | ProbeError]]] = []
 
     def __init__(self, probe: Probe, resources: Resources) -> None:
         self.probe, self.resources = probe, resources
@@ -27,8 +30,14 @@ class Looker:
         context = ProbeContext(
             self.now or datetime.now(UTC), self.timeout, self.zone, self.resources, self.limits, self.shared
         )
-        observation = await self.probe.run(self.probe.Params(**params), context)
-        documented = self.probe.measures_for(self.probe.Params(**params))
+        asked = self.probe.Params(**params)
+        try:
+            observation = await self.probe.run(asked, context)
+        except ProbeError as error:
+            self.looks.append((self.probe, error))
+            raise
+        self.looks.append((self.probe, observation))
+        documented = self.probe.measures_for(asked)
         if documented is not None:
             assert {m.name for m in observation.measurements} <= documented.keys(), "an undocumented measure"
         return observation

@@ -284,6 +284,8 @@ def program(path: Path, script: str) -> str:
     return str(path)
 
 
+@pytest.mark.probe("audit")
+@pytest.mark.probe_failure("audit")
 async def test_a_program_is_run(look: Looker, tmp_path: Path) -> None:
     report = store(tmp_path / "report.json", NPM)
     npm = program(tmp_path / "npm", f'test "$1" = audit && echo warn >&2 && cat {report}; exit 1')

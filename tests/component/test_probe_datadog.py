@@ -113,6 +113,7 @@ async def look_monitors() -> AsyncIterator[Looker]:
 # -- metrics
 
 
+@pytest.mark.probe("datadog")
 async def test_a_query_becomes_measures(datadog: tuple[Datadog, dict[str, Any]], look: Looker) -> None:
     server, ask = datadog
     server.series = [series(points(10, None, 30), "host:a", "env:prod"), series(points(50, 50), "host:b", "env:prod")]
@@ -138,6 +139,7 @@ async def test_a_single_number_and_none(datadog: tuple[Datadog, dict[str, Any]],
     assert values(await look(**ask, query="x", empty=0))["value"] == 0
 
 
+@pytest.mark.probe_failure("datadog")
 async def test_series_that_cannot_be_told_apart(datadog: tuple[Datadog, dict[str, Any]], look: Looker) -> None:
     server, ask = datadog
     server.series = [series(points(1), "host:a"), series(points(2), "host:a")]
@@ -186,6 +188,7 @@ async def test_what_does_not_answer(look: Looker) -> None:
 # -- monitors
 
 
+@pytest.mark.probe("datadog_monitors")
 async def test_monitors_by_state(datadog: tuple[Datadog, dict[str, Any]], look_monitors: Looker) -> None:
     server, ask = datadog
     server.monitors = [
@@ -219,6 +222,7 @@ async def test_monitors_come_in_pages_and_by_tags(
     assert (server.asked[0]["tags"], server.asked[0]["monitor_tags"]) == ("env:prod,team:api", "tier:1")
 
 
+@pytest.mark.probe_failure("datadog_monitors")
 async def test_monitors_that_are_none(datadog: tuple[Datadog, dict[str, Any]], look_monitors: Looker) -> None:
     seen = await look_monitors(**datadog[1])
     assert (values(seen)["monitors"], seen.note) == (0, "no monitor is like that")

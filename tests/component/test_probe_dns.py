@@ -115,6 +115,7 @@ async def test_names_that_do_not_exist(server: DnsServer, look: Looker) -> None:
     assert (values(seen)["rcode"], seen.note) == ("NOERROR", f"{WEB} has no MX record")
 
 
+@pytest.mark.probe("dns")
 async def test_a_long_answer_comes_over_tcp(server: DnsServer, look: Looker) -> None:
     seen = await look(name="long.example.com", record="TXT", server=server.address)
     assert (values(seen)["answers"], values(seen)["truncated"]) == (5, 1)
@@ -199,6 +200,7 @@ def test_the_systems_servers(tmp_path: Path) -> None:
         system_servers(tmp_path / "none")
 
 
+@pytest.mark.probe_failure("dns")
 async def test_a_server_whose_name_is_not_known(look: Looker) -> None:
     with pytest.raises(ProbeError, match=r"server none\.invalid: ") as failure:
         await look(name=WEB, server="none.invalid")

@@ -50,6 +50,7 @@ async def test_variables_of_healthd_itself(look: Looker, monkeypatch: pytest.Mon
     assert (await look(variables="PROBE_SET")).note == ""
 
 
+@pytest.mark.probe_failure("environment")
 async def test_variables_of_a_file(look: Looker, tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
@@ -105,6 +106,7 @@ async def test_secret_files(look: Looker, tmp_path: Path) -> None:
     assert SECRET not in repr(seen)
 
 
+@pytest.mark.probe("environment")
 async def test_a_folder_as_kubernetes_mounts_it(look: Looker, tmp_path: Path) -> None:
     data = tmp_path / "..2026_11_21"
     data.mkdir()

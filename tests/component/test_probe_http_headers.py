@@ -57,6 +57,7 @@ async def https(tmp_path: Path) -> AsyncIterator[tuple[Site, dict[str, Any]]]:
         yield site, {"url": f"{url}/", "tls": {"ca_file": tmp_path / "ca.pem"}}
 
 
+@pytest.mark.probe("http_headers")
 async def test_a_site_that_does_all_it_should(https: tuple[Site, dict[str, Any]], look: Looker) -> None:
     seen = await look(**https[1])
     measured = values(seen)
@@ -98,6 +99,7 @@ async def test_the_final_response_counts_and_an_error_is_named(look: Looker) -> 
     assert seen.note == "these are the headers of an answer with status 404"
 
 
+@pytest.mark.probe_failure("http_headers")
 async def test_no_answer_is_down(look: Looker) -> None:
     seen = await look(url=f"http://127.0.0.1:{free_port()}")
     assert (values(seen), seen.note) == ({"up": 0}, "connection refused")

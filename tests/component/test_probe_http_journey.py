@@ -166,6 +166,7 @@ async def test_cookies_are_kept_over_steps_and_redirects_but_not_over_looks(serv
         service.cookies_seen.clear()
 
 
+@pytest.mark.probe("http_journey")
 async def test_a_captured_address_is_followed(service: Service, look: Looker) -> None:
     register = {
         **REGISTER,
@@ -254,6 +255,7 @@ async def test_what_cannot_be_captured_fails_its_step(service: Service, look: Lo
     assert seen.note == f"step login: {note}"
 
 
+@pytest.mark.probe_failure("http_journey")
 async def test_no_answer_names_the_step(service: Service, look: Looker) -> None:
     look.timeout = timedelta(seconds=0.4)
     seen = await look(url=service.url, steps=[REGISTER, {"name": "slow", "url": "/hang"}])

@@ -37,6 +37,7 @@ def children() -> list[int]:
     return [child.pid for child in psutil.Process().children() if "load_benchmark" in " ".join(child.cmdline())]
 
 
+@pytest.mark.probe("load_benchmark")
 async def test_a_benchmark(nginx: NginxServer, look: Looker) -> None:
     seen = await look(url=f"{nginx.url}/", requests=500, concurrency=20)
     measured = {name: float(value) for name, value in values(seen).items()}
@@ -102,6 +103,7 @@ async def test_never_more_at_once_than_asked_for_nor_faster(look: Looker) -> Non
     assert 0.45 < float(seen["duration"]) < 2
 
 
+@pytest.mark.probe_failure("load_benchmark")
 async def test_the_time_ends_it(look: Looker) -> None:
     gone = 0
 

@@ -110,12 +110,14 @@ async def test_some_series_are_not_numbers(prometheus: PrometheusServer, look: L
     assert seen.note == "1 of 3 series are NaN or infinity"
 
 
+@pytest.mark.probe_failure("prometheus")
 async def test_a_wrong_query_is_told_in_prometheus_words(prometheus: PrometheusServer, look: Looker) -> None:
     with pytest.raises(ProbeError, match=r"refused the question: .*parse error") as failure:
         await look(url=prometheus.url, query="sum(")
     assert failure.value.kind == "config"
 
 
+@pytest.mark.probe("prometheus")
 async def test_a_long_query(prometheus: PrometheusServer, look: Looker) -> None:
     seen = await look(url=prometheus.url, query=" + ".join(["vector(1)"] * 1000))
     assert values(seen)["value"] == 1000
@@ -249,6 +251,7 @@ async def test_named_alerts_are_there_when_quiet_and_missed_when_undefined(
     assert seen.note == "no rule is called HihgDrift"
 
 
+@pytest.mark.probe("prometheus_alerts")
 async def test_alertmanager_leaves_out_what_is_silenced(alertmanager: AlertmanagerServer, look_alerts: Looker) -> None:
     now = datetime.now(UTC)
     labels = [{"alertname": "DiskFull", "host": "a"}, {"alertname": "DiskFull", "host": "b"}, {"alertname": "Quiet"}]
@@ -268,6 +271,7 @@ async def test_alertmanager_leaves_out_what_is_silenced(alertmanager: Alertmanag
     assert values(await look_alerts(**ask, include_silenced=True))["firing"] == 3
 
 
+@pytest.mark.probe_failure("prometheus_alerts")
 async def test_the_other_kind_of_server(
     prometheus: PrometheusServer, alertmanager: AlertmanagerServer, look_alerts: Looker
 ) -> None:

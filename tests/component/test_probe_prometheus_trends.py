@@ -83,6 +83,7 @@ async def test_limits_from_above_units_and_constants(prometheus: PrometheusServe
     assert "days_left" not in values(await forecast(**ask, query="vector(5)"))
 
 
+@pytest.mark.probe("prometheus_forecast")
 async def test_a_line_that_does_not_fit_says_nothing(prometheus: PrometheusServer, forecast: Looker) -> None:
     ask: dict[str, Any] = {"url": prometheus.url, "query": "sin(vector(time() / 20000))", "limit": "> 5"}
     seen = await forecast(**ask)
@@ -93,6 +94,16 @@ async def test_a_line_that_does_not_fit_says_nothing(prometheus: PrometheusServe
     assert "days_left" in values(await forecast(**ask, min_quality=0))
     over = await forecast(**{**ask, "limit": "> -2"})  # over the limit already: no line is needed to see that
     assert values(over)["days_left"] == 0
+
+
+@pytest.mark.probe_failure("prometheus_forecast")
+async def test_what_cannot_be_forecast(prometheus: PrometheusServer, forecast: Looker) -> None:
+    with pytest.raises(ProbeError, match="parse error") as caught:
+        await forecast(url=prometheus.url, query="rate(x[5m]")
+    assert caught.value.kind == "config"
+    with pytest.raises(ProbeError) as caught:
+        await forecast(url="http://127.0.0.1:1", query="x")
+    assert caught.value.kind == "refused"
 
 
 async def test_too_few_points(prometheus: PrometheusServer, forecast: Looker) -> None:
@@ -153,6 +164,8 @@ async def test_series_that_come_and_go(prometheus: PrometheusServer, compare: Lo
     assert seen.note == "no longer there: old"
 
 
+@pytest.mark.probe("prometheus_compare")
+@pytest.mark.probe_failure("prometheus_compare")
 async def test_nothing_to_compare(prometheus: PrometheusServer, compare: Looker) -> None:
     seen = await compare(url=prometheus.url, query="no_such_metric")
     assert (values(seen), seen.note) == ({"series_count": 0, "vanished": 0}, "the query gives no series")
@@ -177,6 +190,7 @@ async def test_targets_by_job(prometheus: PrometheusServer, targets: Looker) -> 
     assert seen.note == "no target for node"
 
 
+@pytest.mark.probe("prometheus_targets")
 async def test_a_target_that_is_down(tmp_path: Path, targets: Looker) -> None:
     server = PrometheusServer(tmp_path)
     server.target.stop()
@@ -191,6 +205,7 @@ async def test_a_target_that_is_down(tmp_path: Path, targets: Looker) -> None:
     assert "connection refused" in evidence(seen, "targets down")
 
 
+@pytest.mark.probe_failure("prometheus_targets")
 async def test_what_is_no_prometheus(targets: Looker) -> None:
     async with odd.serving(odd.answers(b'{"status": "success", "data": []}')) as server:
         with pytest.raises(ProbeError, match="is it Prometheus") as failure:

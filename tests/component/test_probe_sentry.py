@@ -86,6 +86,7 @@ async def look() -> AsyncIterator[Looker]:
         yield looker
 
 
+@pytest.mark.probe("sentry")
 async def test_issues_and_events_by_project(sentry: tuple[Sentry, dict[str, Any]], look: Looker) -> None:
     server, ask = sentry
     server.seen["api"] = [issue(1, "ValueError: bad", 5), issue(2, "TimeoutError", 900), issue(3, "old", 7)]
@@ -139,6 +140,7 @@ async def test_refusals(
     assert failure.value.kind == kind
 
 
+@pytest.mark.probe_failure("sentry")
 async def test_a_wrong_token_and_no_server(sentry: tuple[Sentry, dict[str, Any]], look: Looker) -> None:
     with pytest.raises(ProbeError, match="refused access") as failure:
         await look(**{**sentry[1], "token": "wrong"})

@@ -54,6 +54,7 @@ async def test_tls(nginx: NginxServer, look: Looker) -> None:
     assert plain.note == "TLS: the server does not speak TLS on this port"
 
 
+@pytest.mark.probe("tcp")
 async def test_a_conversation(look: Looker) -> None:
     async with odd.serving(echo) as server:
         seen = await look(host="127.0.0.1", port=server.port, send="PING\r\n", expect=r"you said PING")
@@ -101,6 +102,7 @@ async def test_silence_after_connecting_is_up_unless_words_are_expected(look: Lo
     assert handshake.note == "no answer within 300ms (TLS handshake)"
 
 
+@pytest.mark.probe_failure("tcp")
 async def test_own_mistakes(look: Looker, tmp_path: Path) -> None:
     with pytest.raises(ProbeError, match="ca_file"):
         await look(host="127.0.0.1", port=1, tls={"ca_file": tmp_path / "none"})

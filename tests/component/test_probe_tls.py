@@ -66,6 +66,7 @@ async def test_an_expired_certificate_is_measured(look: Looker, authority: trust
     assert seen.note == "certificate expired; expired 3d ago"
 
 
+@pytest.mark.probe("tls")
 async def test_a_certificate_for_another_name_is_valid_but_not_for_us(
     look: Looker, authority: trustme.CA, ca_file: Path
 ) -> None:
@@ -208,6 +209,7 @@ async def test_no_file(look: Looker, tmp_path: Path) -> None:
     assert (values(seen), seen.note) == ({"up": 0}, f"no file matches {tmp_path}/*.crt")
 
 
+@pytest.mark.probe_failure("tls")
 async def test_own_mistakes(look: Looker, tmp_path: Path) -> None:
     with pytest.raises(ProbeError, match="ca_file"):
         await look(host="127.0.0.1", ca_file=tmp_path / "none.pem")

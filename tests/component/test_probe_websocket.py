@@ -128,6 +128,7 @@ async def test_tls(look: Looker, tmp_path: Path) -> None:
     assert seen.note.startswith("TLS: certificate is not from a trusted issuer")
 
 
+@pytest.mark.probe("websocket")
 async def test_a_connection_is_held(look: Looker) -> None:
     async with talking(echo) as url:
         seen = await look(url=url, hold="200ms")
@@ -174,6 +175,7 @@ async def test_what_is_no_websocket(look: Looker, handler: odd.Handler, note: st
     assert seen.note.startswith(note)
 
 
+@pytest.mark.probe_failure("websocket")
 async def test_nothing_listens(look: Looker) -> None:
     seen = await look(url=f"ws://127.0.0.1:{free_port()}/")
     assert (values(seen), seen.note) == ({"up": 0}, "connection refused")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit
 from healthd.probes import base
-from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext
+from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 
 
 class UptimeParams(base.Params):
@@ -29,10 +29,13 @@ class UptimeProbe:
         return self.measures
 
     async def run(self, params: UptimeParams, context: ProbeContext) -> Observation:
-        """Look once."""
+        """Look once. Raises ProbeError `unsupported` on a system that does not tell."""
         import psutil
 
-        boot = psutil.boot_time()
+        try:
+            boot = psutil.boot_time()
+        except (OSError, RuntimeError) as error:
+            raise ProbeError(f"this system does not tell when it was started ({error})", "unsupported") from None
         return Observation(
             (
                 Measurement("uptime", max(0.0, context.now.timestamp() - boot), Unit.SECONDS),

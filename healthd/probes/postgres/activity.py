@@ -14,6 +14,7 @@ from healthd.probes.base import Duration, Evidence, MeasureInfo, Observation, On
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.globs import like, one_of
+from healthd.probes.postgres.grants import STATS, Grants, needs
 from healthd.probes.postgres.rows import Row, answers, forbidden
 from healthd.probes.postgres.shown import ago, shown_query
 
@@ -109,6 +110,10 @@ class PostgresActivityProbe:
 
     def measures_for(self, params: ActivityParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: ActivityParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, STATS)
 
     async def run(self, params: ActivityParams, context: ProbeContext) -> Observation:
         globs = ("databases", "exclude_users", "exclude_applications")

@@ -10,6 +10,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Observation, Params, ProbeContext
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.grants import MONITOR, Grants, needs
 from healthd.probes.postgres.rows import Row, answer
 
 __all__ = ["PostgresArchiverProbe"]
@@ -49,6 +50,10 @@ class PostgresArchiverProbe:
 
     def measures_for(self, params: ArchiverParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: ArchiverParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, MONITOR)
 
     async def run(self, params: ArchiverParams, context: ProbeContext) -> Observation:
         (row,) = await answer(context, params.url, _ARCHIVER)

@@ -9,6 +9,7 @@ from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.grants import STATS, Grants, needs
 from healthd.probes.postgres.sessions import Session, look
 
 __all__ = ["PostgresConnectionsProbe"]
@@ -69,6 +70,10 @@ class PostgresConnectionsProbe:
 
     def measures_for(self, params: ConnectionsParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: ConnectionsParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, STATS)
 
     async def run(self, params: ConnectionsParams, context: ProbeContext) -> Observation:
         filters = {"database": params.database}

@@ -12,6 +12,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import Duration, Evidence, MeasureInfo, Observation, Params, ProbeContext
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.grants import STATS, Grants, needs
 from healthd.probes.postgres.rows import Row, answers, forbidden
 from healthd.probes.postgres.shown import ago, shown_query
 
@@ -77,6 +78,10 @@ class PostgresLocksProbe:
 
     def measures_for(self, params: LocksParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: LocksParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, STATS)
 
     async def run(self, params: LocksParams, context: ProbeContext) -> Observation:
         (locks,), waiting, blockers = await answers(context, params.url, _LOCKS, _WAITING, _BLOCKERS)

@@ -11,6 +11,7 @@ from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.grants import Grants, for_query
 from healthd.probes.postgres.sessions import Session, look
 from healthd.probes.postgres.statement import check_statement
 from healthd.probes.postgres.values import UNNAMED, Column, Table, as_table, measurements
@@ -78,6 +79,10 @@ class PostgresQueryProbe:
             for name, m in params.measures.items()
         }
         return {"rows": _ROWS, **declared}
+
+    def grants(self, params: QueryParams) -> Grants:
+        """What its role must be granted."""
+        return for_query(params.url, params.query)
 
     async def run(self, params: QueryParams, context: ProbeContext) -> Observation:
         async def ask(session: Session) -> Table:

@@ -14,6 +14,7 @@ from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation,
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.globs import like, one_of
+from healthd.probes.postgres.grants import STATS, Grants, needs
 from healthd.probes.postgres.rows import SEES_ALL, Row, answers, forbidden
 
 __all__ = ["PostgresReplicationProbe"]
@@ -91,6 +92,10 @@ class PostgresReplicationProbe:
 
     def measures_for(self, params: ReplicationParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: ReplicationParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, STATS)
 
     async def run(self, params: ReplicationParams, context: ProbeContext) -> Observation:
         globs = {"replicas": like(params.replicas), "slots": like(params.slots), "none": []}

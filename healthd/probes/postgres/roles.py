@@ -11,6 +11,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, OneOrMany, Params, ProbeContext
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.grants import Grants, needs
 from healthd.probes.postgres.rows import Row, answers
 
 __all__ = ["PostgresRolesProbe"]
@@ -89,6 +90,10 @@ class PostgresRolesProbe:
         absent = {f"unexpected_{name}" for name in ("superusers", "logins", "privileged") if not _given(params, name)}
         absent |= set() if params.grantees is not None else {"unexpected_grants"}
         return {name: about for name, about in self.measures.items() if name not in absent}
+
+    def grants(self, params: RolesParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url)
 
     async def run(self, params: RolesParams, context: ProbeContext) -> Observation:
         roles, grants = await answers(context, params.url, _ROLES, _GRANTS)

@@ -11,6 +11,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import DOWN, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.errors import UNREACHABLE
+from healthd.probes.postgres.grants import Grants, needs
 from healthd.probes.postgres.sessions import Session, look
 
 __all__ = ["PostgresProbe"]
@@ -38,6 +39,10 @@ class PostgresProbe:
 
     def measures_for(self, params: ServerParams) -> Mapping[str, MeasureInfo] | None:
         return self.measures
+
+    def grants(self, params: ServerParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url)
 
     async def run(self, params: ServerParams, context: ProbeContext) -> Observation:
         try:

@@ -13,6 +13,7 @@ from healthd.probes.base import Evidence, MeasureInfo, Observation, OneOrMany, P
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.globs import like, one_of
+from healthd.probes.postgres.grants import MONITOR, Grants, needs
 from healthd.probes.postgres.rows import SEES_ALL, Row, answer, answers
 
 __all__ = ["PostgresSizeProbe"]
@@ -82,6 +83,10 @@ class PostgresSizeProbe:
     def measures_for(self, params: SizeParams) -> Mapping[str, MeasureInfo] | None:
         only = {"table_bytes", "index_bytes", "row_estimate"} if not params.tables else set()
         return {name: about for name, about in self.measures.items() if name not in only}
+
+    def grants(self, params: SizeParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, MONITOR)
 
     async def run(self, params: SizeParams, context: ProbeContext) -> Observation:
         asked: dict[str, Any] = {name: like(getattr(params, name)) for name in ("databases", "tables", "exclude")}

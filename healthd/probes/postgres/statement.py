@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-__all__ = ["check_statement"]
+__all__ = ["check_statement", "lexed"]
 
 _STARTS = {"select", "with", "values", "table"}
 _HINTS = {
@@ -62,7 +62,7 @@ _TOKEN = re.compile(
 
 def check_statement(sql: str) -> str:
     """The statement without its final semicolon. Raises ValueError saying what is not allowed and what is."""
-    tokens = list(_tokens(sql))
+    tokens = list(lexed(sql))
     if any(pair == ("estring", "string") for pair in pairwise(kind for kind, _, _ in tokens)):
         raise ValueError("an E'...' string continued in another is not read by healthd: write it in one piece")
     while tokens and tokens[-1][:2] == ("other", ";"):
@@ -79,7 +79,7 @@ def check_statement(sql: str) -> str:
     return sql.strip()
 
 
-def _tokens(sql: str) -> Iterator[tuple[str, str, int]]:
+def lexed(sql: str) -> Iterator[tuple[str, str, int]]:
     """(kind, text, position) of everything but comments."""
     position = 0
     while match := _TOKEN.search(sql, position):

@@ -25,6 +25,7 @@ from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.durations import Executions, over, percentile
 from healthd.probes.postgres.globs import like, one_of
+from healthd.probes.postgres.grants import STATS, Grants, needs
 from healthd.probes.postgres.rows import SEES_ALL, Row, answer, answers
 from healthd.probes.postgres.shown import shown_query
 from healthd.probes.sampling import Sample, SampleTime, sampled
@@ -135,6 +136,10 @@ class PostgresStatementsProbe:
 
     def measures_for(self, params: StatementsParams) -> Mapping[str, MeasureInfo] | None:
         return {name: about for name, about in self.measures.items() if not (params.sample and name == "max_time")}
+
+    def grants(self, params: StatementsParams) -> Grants:
+        """What its role must be granted."""
+        return needs(params.url, STATS)
 
     async def run(self, params: StatementsParams, context: ProbeContext) -> Observation:
         if params.sample is None:

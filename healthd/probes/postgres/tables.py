@@ -15,6 +15,8 @@ from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation,
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
 from healthd.probes.postgres.globs import like, one_of
+from healthd.probes.postgres.grants import READ_ALL, Grants, needs, to_read
+from healthd.probes.postgres.relations import Relation
 from healthd.probes.postgres.rows import Row, answers
 from healthd.probes.postgres.shown import ago
 
@@ -134,6 +136,16 @@ class PostgresTablesProbe:
     def measures_for(self, params: TablesParams) -> Mapping[str, MeasureInfo] | None:
         return {name: about for name, about in self.measures.items() if params.bloat or "bloat" not in name}
 
+    def grants(self, params: TablesParams) -> Grants:
+        """What its role must be granted."""
+        if not params.bloat:
+            return needs(params.url)
+        # pg_stats tells widths of columns to those only who may read them
+        named = [_relation(table) for table in params.tables if not set(table) & set("*?[")]
+        if len(named) < len(params.tables) or not named:
+            return needs(params.url, READ_ALL)
+        return needs(params.url, *to_read(params.url, named))
+
     async def run(self, params: TablesParams, context: ProbeContext) -> Observation:
         asked: dict[str, Any] = {"tables": like(params.tables), "exclude": like(params.exclude), "bloat": params.bloat}
         rows, indexes, (server,) = await answers(context, params.url, _TABLES, _INDEXES, _SERVER, params=asked)
@@ -208,3 +220,8 @@ def _index_words(row: Row) -> str:
     return (
         f"{row['name']}: {format_value(float(row['bytes']), Unit.BYTES)}, {'invalid' if row['invalid'] else 'unused'}"
     )
+
+
+def _relation(table: str) -> Relation:
+    schema, _, name = table.rpartition(".")
+    return Relation(schema, name)

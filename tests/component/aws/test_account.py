@@ -128,6 +128,7 @@ async def test_without_credentials(moto: MotoServer, through: Through, monkeypat
     assert "no AWS credentials: looked for AWS_ACCESS_KEY_ID, the profile in ~/.aws" in error.reason
 
 
+@pytest.mark.probe_failure("s3_backup")
 async def test_a_profile_that_is_not_there(moto: MotoServer, through: Through) -> None:
     error = await refusal(await through("s3_backup"), bucket="backups", profile="prod")
     assert (error.kind, error.reason) == ("config", "there is no AWS profile 'prod'")
@@ -180,6 +181,7 @@ async def test_a_denial_names_who_lacks_what(moto: MotoServer, through: Through)
     assert error.reason == f"forbidden: needs cloudwatch:GetMetricData (as {ROLE}/healthd {why})"
 
 
+@pytest.mark.probe("cloudwatch_metric")
 async def test_a_role_is_assumed_with_its_external_id_and_again_before_it_expires(
     moto: MotoServer, through: Through
 ) -> None:
@@ -242,6 +244,7 @@ async def test_a_role_that_may_not_be_assumed(moto: MotoServer, through: Through
 # -- where ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.probe("s3_backup")
 async def test_the_endpoint_of_the_environment(
     moto: MotoServer, through: Through, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +268,7 @@ async def test_no_such_host(through: Through) -> None:
     assert "nowhere.invalid" in error.reason
 
 
+@pytest.mark.probe_failure("cloudwatch_metric")
 async def test_a_certificate_nobody_knows(through: Through) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -319,6 +323,7 @@ async def test_an_answer_without_end_is_not_read(through: Through) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
+@pytest.mark.probe_failure("secrets_manager")
 async def test_a_list_without_end_is_not_read(moto: MotoServer, through: Through) -> None:
     moto.answers["secretsmanager", "ListSecrets"] = lambda asked: {
         "SecretList": [{"Name": "x", "Description": "d" * 2000}] * 500,
@@ -377,6 +382,7 @@ async def test_a_cancelled_look_stops_asking(silent: Any, through: Through) -> N
         await task
 
 
+@pytest.mark.probe_failure("s3_bucket")
 async def test_an_endpoint_that_hangs_takes_eight_threads_at_most(silent: Any, through: Through) -> None:
     look = await through("s3_bucket")
     look.looker.timeout = timedelta(seconds=1)

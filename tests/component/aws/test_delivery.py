@@ -75,6 +75,7 @@ async def test_targets_in_all_states(moto: MotoServer, balancer: str, through: T
     assert evidence(observation, "Targets not healthy").count("\n") == 4
 
 
+@pytest.mark.probe("elb")
 async def test_a_group_without_targets(moto: MotoServer, balancer: str, through: Through) -> None:
     moto.answers["elbv2", "DescribeTargetHealth"] = lambda _: {"TargetHealthDescriptions": []}
     found = values(await (await through("elb"))(target_groups=["backend"]))
@@ -82,6 +83,7 @@ async def test_a_group_without_targets(moto: MotoServer, balancer: str, through:
     assert "healthy_ratio" not in found
 
 
+@pytest.mark.probe_failure("elb")
 async def test_load_balancers_that_are_not_there(moto: MotoServer, through: Through) -> None:
     look = await through("elb")
     for params, said in (
@@ -125,6 +127,7 @@ def serve_distribution(moto: MotoServer) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.probe("cloudfront")
 async def test_cache_hits_weighted_by_requests(moto: MotoServer, through: Through) -> None:
     serve_distribution(moto)
     serve_metrics(moto, Requests=[900, 100], CacheHitRate=[90, 10], ErrorRate=[1, 1])
@@ -144,6 +147,7 @@ async def test_no_cache_hit_rate_is_not_zero(moto: MotoServer, through: Through)
     assert "are additional metrics on" in observation.note
 
 
+@pytest.mark.probe_failure("cloudfront")
 async def test_no_such_distribution(moto: MotoServer, through: Through) -> None:
     serve_metrics(moto)
     with pytest.raises(ProbeError) as caught:
@@ -177,6 +181,7 @@ def serve_certificates(moto: MotoServer) -> None:
     moto.answers["acm", "ListCertificates"] = lambda asked: pages[asked.get("NextToken")]
 
 
+@pytest.mark.probe("acm")
 async def test_certificates_by_domain(moto: MotoServer, through: Through) -> None:
     serve_certificates(moto)
     look = await through("acm")
@@ -205,6 +210,7 @@ async def test_certificates_of_moto(moto: MotoServer, through: Through) -> None:
     assert values(await look())["count"] == 1
 
 
+@pytest.mark.probe_failure("acm")
 async def test_certificates_that_may_not_be_listed(moto: MotoServer, through: Through) -> None:
     moto.answers["acm", "ListCertificates"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs acm:ListCertificates"):
@@ -234,6 +240,7 @@ def acl(moto: MotoServer) -> str:
     return "prod"
 
 
+@pytest.mark.probe("waf")
 async def test_a_web_acl_and_its_sets(acl: str, through: Through) -> None:
     observation = await (await through("waf"))(web_acl=acl, ip_sets=["blocked"])
     found = values(observation)
@@ -264,6 +271,7 @@ async def test_lists_that_boto_cannot_page(moto: MotoServer, through: Through) -
     assert found == {"addresses{b}": 1, "missing_count": 0}
 
 
+@pytest.mark.probe_failure("waf")
 async def test_a_web_acl_that_may_not_be_read(moto: MotoServer, acl: str, through: Through) -> None:
     moto.answers["wafv2", "GetWebACL"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs wafv2:GetWebACL"):

@@ -64,12 +64,14 @@ async def test_a_group_with_a_node_that_is_away(moto: MotoServer, through: Throu
     assert "r-2 0001: rebooting" in evidence(observation, "Nodes")
 
 
+@pytest.mark.probe("elasticache")
 async def test_a_group_that_does_not_serve(moto: MotoServer, through: Through) -> None:
     serve_group(moto, "create-failed")
     observation = await (await through("elasticache"))(replication_group="r")
     assert (values(observation)["available"], observation.note) == (0, "create-failed")
 
 
+@pytest.mark.probe_failure("elasticache")
 async def test_none_of_that_name(moto: MotoServer, through: Through) -> None:
     look = await through("elasticache")
     for params in ({"cluster": "none"}, {"replication_group": "none"}):

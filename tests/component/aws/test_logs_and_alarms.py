@@ -96,6 +96,7 @@ def serve_query(moto: MotoServer, *statuses: str) -> None:
     moto.answers["logs", "StopQuery"] = lambda _: {"success": True}
 
 
+@pytest.mark.probe("cloudwatch_logs")
 async def test_a_query(moto: MotoServer, through: Through) -> None:
     serve_query(moto, "Scheduled", "Running", "Complete")
     look = await through("cloudwatch_logs")
@@ -109,6 +110,7 @@ async def test_a_query(moto: MotoServer, through: Through) -> None:
     assert asked["endTime"] - asked["startTime"] == 7200
 
 
+@pytest.mark.probe_failure("cloudwatch_logs")
 async def test_a_field_that_is_not_there(moto: MotoServer, through: Through) -> None:
     serve_query(moto, "Complete")
     with pytest.raises(ProbeError, match="the query's rows have no 'count': they have ip, n"):
@@ -143,6 +145,7 @@ async def test_a_query_nobody_waits_for_is_stopped(moto: MotoServer, through: Th
 # -- log groups ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.probe("cloudwatch_log_groups")
 async def test_log_groups(moto: MotoServer, through: Through) -> None:
     logs = moto.client("logs")
     for name, days in (("/app/a", 30), ("/app/b", 7), ("/app/c", None), ("/other", None)):
@@ -162,6 +165,7 @@ async def test_no_log_group(moto: MotoServer, through: Through) -> None:
     assert (values(observation)["count"], observation.note) == (0, "no log group of that name")
 
 
+@pytest.mark.probe_failure("cloudwatch_log_groups")
 async def test_log_groups_that_may_not_be_listed(moto: MotoServer, through: Through) -> None:
     def deny(_: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("AccessDeniedException", "", 400)
@@ -185,6 +189,7 @@ def alarms(moto: MotoServer) -> None:
         cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason=f"{name} went {state}")
 
 
+@pytest.mark.probe("cloudwatch_alarms")
 async def test_alarms_by_state(alarms: None, through: Through) -> None:
     look = await through("cloudwatch_alarms")
     observation = await look(names=["p-*", "p-gone"])
@@ -217,6 +222,7 @@ async def test_alarms_of_both_kinds_in_pages(moto: MotoServer, through: Through)
     assert values(await look(composite=False))["alarm"] == 2
 
 
+@pytest.mark.probe_failure("cloudwatch_alarms")
 async def test_alarms_that_may_not_be_read(moto: MotoServer, through: Through) -> None:
     def deny(_: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("AccessDenied", "", 403)

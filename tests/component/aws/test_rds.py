@@ -27,6 +27,7 @@ def instance(moto: MotoServer) -> str:
     return "db"
 
 
+@pytest.mark.probe("rds_instance")
 async def test_an_instance(instance: str, through: Through) -> None:
     found = values(await (await through("rds_instance"))(instance=instance))
     assert (found["available"], found["status"], found["multi_az"]) == (1, "available", 1)
@@ -74,6 +75,7 @@ async def test_what_only_rds_tells(moto: MotoServer, through: Through) -> None:
     assert "hunter2" not in str(observation)
 
 
+@pytest.mark.probe_failure("rds_instance")
 async def test_no_such_instance(moto: MotoServer, through: Through) -> None:
     with pytest.raises(ProbeError, match="there is no RDS instance 'none'") as caught:
         await (await through("rds_instance"))(instance="none")
@@ -105,6 +107,7 @@ def snapshot(name: str, days: float, status: str = "available", kind: str = "aut
     return {"DBSnapshotIdentifier": name, "Status": status, "SnapshotType": kind, "Encrypted": True, **made}
 
 
+@pytest.mark.probe("rds_snapshots")
 async def test_ages_of_snapshots_in_pages(moto: MotoServer, through: Through) -> None:
     pages = {
         None: {"DBSnapshots": [snapshot("a", 3), snapshot("b", 0, "creating")], "Marker": "2"},
@@ -127,6 +130,7 @@ async def test_no_snapshot_is_an_answer(moto: MotoServer, through: Through) -> N
     assert observation.note == "no snapshots of none"
 
 
+@pytest.mark.probe_failure("rds_snapshots")
 async def test_snapshots_that_may_not_be_listed(moto: MotoServer, through: Through) -> None:
     def deny(_: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("AccessDenied", "not authorized", 403)
@@ -165,6 +169,7 @@ def serve_log(moto: MotoServer, text: str, portion: int = 100) -> None:
     moto.answers["rds", "DownloadDBLogFilePortion"] = download
 
 
+@pytest.mark.probe("rds_logs")
 async def test_lines_and_slow_queries_of_the_last_hour(moto: MotoServer, through: Through) -> None:
     serve_log(moto, LOG)
     look = await through("rds_logs")
@@ -195,6 +200,7 @@ async def test_reading_stops_at_max_bytes(moto: MotoServer, through: Through) ->
     assert observation.note == "stopped at max_bytes"
 
 
+@pytest.mark.probe_failure("rds_logs")
 async def test_log_files_that_may_not_be_read(moto: MotoServer, through: Through) -> None:
     serve_log(moto, LOG)
 

@@ -95,6 +95,7 @@ async def test_ends_of_a_month(moto: MotoServer, through: Through, now: str, spe
     assert ("change" in found) == bool(previous)
 
 
+@pytest.mark.probe("aws_cost")
 async def test_a_forecast(moto: MotoServer, through: Through) -> None:
     serve_costs(moto)
     moto.answers["ce", "GetCostForecast"] = lambda _: {"Total": {"Amount": "231", "Unit": "USD"}}
@@ -120,6 +121,7 @@ async def test_no_costs_at_all(moto: MotoServer, through: Through) -> None:
     assert values(await (await through("aws_cost"))()) == {"spend": 0, "previous": 0}
 
 
+@pytest.mark.probe_failure("aws_cost")
 async def test_costs_that_may_not_be_seen(moto: MotoServer, through: Through) -> None:
     moto.answers["ce", "GetCostAndUsage"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs ce:GetCostAndUsage"):
@@ -129,6 +131,7 @@ async def test_costs_that_may_not_be_seen(moto: MotoServer, through: Through) ->
 # -- permissions ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.probe("iam")
 async def test_policies_and_administrators(moto: MotoServer, through: Through, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
     httpx.post(f"{moto.url}/moto-api/reset")
@@ -220,6 +223,7 @@ async def test_the_report_of_moto(moto: MotoServer, through: Through) -> None:
     assert (found["users"], found["without_mfa"], found["access_keys"], found["old_keys"]) == (1, 1, 1, 0)
 
 
+@pytest.mark.probe_failure("iam")
 async def test_permissions_that_may_not_be_read(moto: MotoServer, through: Through) -> None:
     moto.answers["iam", "GetAccountAuthorizationDetails"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs iam:GetAccountAuthorizationDetails"):
@@ -253,6 +257,7 @@ def rule(protocol: str, first: int, last: int, *, v4: str = "", v6: str = "") ->
     }  # fmt: skip
 
 
+@pytest.mark.probe("ec2_security_groups")
 async def test_what_is_open_to_the_world(moto: MotoServer, through: Through) -> None:
     ec2 = moto.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -277,6 +282,7 @@ async def test_what_is_open_to_the_world(moto: MotoServer, through: Through) -> 
     assert values(await look(vpc="vpc-none"))["groups"] == 0
 
 
+@pytest.mark.probe_failure("ec2_security_groups")
 async def test_groups_that_may_not_be_seen(moto: MotoServer, through: Through) -> None:
     def refuse(_: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
@@ -289,6 +295,7 @@ async def test_groups_that_may_not_be_seen(moto: MotoServer, through: Through) -
 # -- leftovers -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.probe("ec2_unattached")
 async def test_volumes_and_addresses_of_nobody(moto: MotoServer, through: Through) -> None:
     ec2 = moto.client("ec2")
     tags = [{"ResourceType": "volume", "Tags": [{"Key": "Name", "Value": "spare"}]}]
@@ -306,6 +313,7 @@ async def test_volumes_and_addresses_of_nobody(moto: MotoServer, through: Throug
     assert values(await look(older_than="11d")) == {"volumes": 0, "volumes_size": 0, "addresses": 1}
 
 
+@pytest.mark.probe_failure("ec2_unattached")
 async def test_leftovers_that_may_not_be_seen(moto: MotoServer, through: Through) -> None:
     def refuse(_: dict[str, Any]) -> dict[str, Any]:
         raise Refusal("UnauthorizedOperation", "", 403)
@@ -318,6 +326,7 @@ async def test_leftovers_that_may_not_be_seen(moto: MotoServer, through: Through
 # -- secrets -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.probe("secrets_manager")
 async def test_ages_of_secrets(moto: MotoServer, through: Through) -> None:
     def secret(name: str, **dates: float) -> dict[str, Any]:
         return {"Name": name, **{key: NOW - timedelta(days=days) for key, days in dates.items()}}

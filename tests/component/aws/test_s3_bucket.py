@@ -18,6 +18,7 @@ def bucket(moto: MotoServer) -> str:
     return "videos"
 
 
+@pytest.mark.probe("s3_bucket")
 async def test_a_bucket_as_it_comes(bucket: str, through: Through) -> None:
     look = await through("s3_bucket")
     assert values(await look(bucket=bucket)) == {

@@ -88,6 +88,7 @@ async def test_what_compose_run_leaves_behind_is_no_service(docker: DockerEngine
     assert values(await look("docker_compose", project="shop"))["containers"] == 1
 
 
+@pytest.mark.probe("docker_compose")
 async def test_a_project_that_is_not_there(docker: DockerEngine, look: Look) -> None:
     nothing = await look("docker_compose", project="shop")
     assert values(nothing)["containers"] == 0

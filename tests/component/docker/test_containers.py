@@ -71,6 +71,7 @@ async def test_restarts_are_recent_or_not(docker: DockerEngine, look: Look) -> N
     assert values(await look("docker_containers", now=later, since="3h"))["recently_restarted"] == 1
 
 
+@pytest.mark.probe("docker_containers")
 async def test_health_is_a_word(docker: DockerEngine, look: Look) -> None:
     slow = {"Test": ["CMD", "/bin/sleep", "60"], "Interval": 100_000_000, "Timeout": 60_000_000_000}
     docker.run("exec sleep 1000", name="slow", options={"Healthcheck": slow})
@@ -93,6 +94,7 @@ async def test_what_containers_use(docker: DockerEngine, look: Look) -> None:
     assert "memory_bytes{ended}" not in found
 
 
+@pytest.mark.probe_failure("docker_containers")
 async def test_an_interval_longer_than_the_look(look: Look) -> None:
     with pytest.raises(ProbeError, match="does not fit into the check's timeout"):
         await look("docker_containers", usage=True, interval="10s")

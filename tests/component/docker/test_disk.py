@@ -66,6 +66,7 @@ CACHE = [
 ]  # fmt: skip
 
 
+@pytest.mark.probe("docker_disk")
 async def test_build_cache(scripted: Scripted, look: Look) -> None:
     answer = {"LayersSize": 0, "Images": None, "Containers": [], "Volumes": [], "BuildCache": CACHE}
     scripted.answers["/v1.41/system/df"] = (200, {}, json.dumps(answer))

@@ -47,6 +47,15 @@ async def test_no_socket(kind: str, lonely: Look, tmp_path: Path) -> None:
     assert caught.value.kind == "missing"
 
 
+@pytest.mark.probe_failure("docker_compose")
+async def test_a_compose_project_on_an_engine_that_is_not_running(lonely: Look, tmp_path: Path) -> None:
+    path = tmp_path / "d.sock"
+    socket.socket(socket.AF_UNIX).bind(str(path))
+    with pytest.raises(ProbeError, match="the Docker engine is not running") as caught:
+        await lonely("docker_compose", url=str(path), project="shop")
+    assert caught.value.kind == "refused"
+
+
 async def test_nobody_listens(lonely: Look, tmp_path: Path) -> None:
     path = tmp_path / "d.sock"
     socket.socket(socket.AF_UNIX).bind(str(path))
@@ -171,6 +180,7 @@ async def test_something_that_is_no_engine(scripted: Scripted, look: Look) -> No
         await look("docker_containers", url=scripted.url)
 
 
+@pytest.mark.probe_failure("docker_disk")
 async def test_an_engine_that_fails(scripted: Scripted, look: Look) -> None:
     scripted.answers["/v1.41/system/df"] = (500, {}, '{"message":"a disk usage operation is already running"}')
     with pytest.raises(ProbeError, match=r"failed at GET /system/df \(500\): a disk usage operation") as caught:

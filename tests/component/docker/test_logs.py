@@ -74,6 +74,7 @@ async def test_a_terminal_has_one_stream_without_frames(docker: DockerEngine, lo
     assert (values(seen)["matches"], values(seen)["lines"]) == (2, 3)
 
 
+@pytest.mark.probe("docker_logs")
 async def test_a_log_longer_than_wanted(docker: DockerEngine, look: Look) -> None:
     script = "i=0; while [ $i -lt 3000 ]; do echo error number $i; i=$((i+1)); done"
     docker.run(script, name="web")
@@ -102,6 +103,7 @@ async def test_no_such_container(docker: DockerEngine, look: Look) -> None:
     assert caught.value.kind == "missing"
 
 
+@pytest.mark.probe_failure("docker_logs")
 async def test_a_log_that_cannot_be_read(docker: DockerEngine, look: Look) -> None:
     docker.run("echo error", name="mute", host={"LogConfig": {"Type": "none"}})
     docker.wait("mute")

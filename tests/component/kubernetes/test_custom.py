@@ -114,6 +114,8 @@ async def test_tls_secrets(kube: KubeServer, look: Look, namespace: str) -> None
     assert "PRIVATE" not in str(seen)
 
 
+@pytest.mark.probe("kubernetes_certificates")
+@pytest.mark.probe_failure("kubernetes_certificates")
 async def test_a_secret_by_name_needs_no_other(kube: KubeServer, look: Look, namespace: str) -> None:
     for name in ("web-tls", "else-tls"):
         kube.create(tls_secret(name, namespace, 30 * DAY))
@@ -133,6 +135,7 @@ async def test_a_secret_by_name_needs_no_other(kube: KubeServer, look: Look, nam
         await look("kubernetes_certificates", **asked, kubeconfig=viewer)
 
 
+@pytest.mark.probe("kubernetes_resource")
 async def test_any_resource(cert_manager: KubeServer, look: Look, namespace: str) -> None:
     spec = {"size": 3, "storage": "10Gi", "enabled": True, "mode": "blue", "timeout": 250}
     cert_manager.create(certificate("one", namespace, **spec), issued(9 * DAY))
@@ -157,6 +160,7 @@ async def test_any_resource(cert_manager: KubeServer, look: Look, namespace: str
     assert values(everywhere)[f"s{{{namespace}/one}}"] == 3
 
 
+@pytest.mark.probe_failure("kubernetes_resource")
 async def test_resources_without_a_namespace(kube: KubeServer, look: Look, namespace: str) -> None:
     asked: dict[str, Any] = {"api_version": "v1", "resource": "namespaces", "name": namespace}
     probe: Any = PROBES["kubernetes_resource"]

@@ -17,6 +17,7 @@ from tests.servers.kubernetes import KubeServer
 HEALTHY = {"replicas": 3, "availableReplicas": 3, "readyReplicas": 3, "updatedReplicas": 3, "observedGeneration": 1}
 
 
+@pytest.mark.probe("kubernetes_deployments")
 async def test_a_healthy_deployment(kube: KubeServer, look: Look, namespace: str) -> None:
     notes = {"deployment.kubernetes.io/revision": "7", "kubernetes.io/change-cause": "release 1.4.2"}
     made = workload("Deployment", "web", namespace, replicas=3, annotations=notes)

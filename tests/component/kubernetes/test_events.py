@@ -79,6 +79,8 @@ async def test_choosing(look: Look, happened: str, which: dict[str, Any], count:
         assert found["by_reason{Evicted}"] == 0
 
 
+@pytest.mark.probe("kubernetes_events")
+@pytest.mark.probe_failure("kubernetes_events")
 async def test_none_and_permissions(kube: KubeServer, look: Look, namespace: str) -> None:
     probe: Any = PROBES["kubernetes_events"]
     viewer = kube.viewer(roles(probe.rules(probe.Params(namespace=namespace))))

@@ -50,6 +50,27 @@ async def test_the_permission_that_is_missing_is_named(kube: KubeServer, look: L
         await look("kubernetes_nodes", kubeconfig=kube.viewer())
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        pytest.param(
+            "kubernetes_deployments", "deployments.apps", marks=pytest.mark.probe_failure("kubernetes_deployments")
+        ),
+        pytest.param("kubernetes_jobs", "jobs.batch", marks=pytest.mark.probe_failure("kubernetes_jobs")),
+        pytest.param(
+            "kubernetes_hpa", "horizontalpodautoscalers.autoscaling", marks=pytest.mark.probe_failure("kubernetes_hpa")
+        ),
+    ],
+)
+async def test_every_probe_names_what_it_lacks(
+    kube: KubeServer, look: Look, namespace: str, kind: str, what: str
+) -> None:
+    with pytest.raises(ProbeError) as caught:
+        await look(kind, kubeconfig=kube.viewer(), namespace=namespace)
+    assert caught.value.kind == "forbidden"
+    assert caught.value.reason.startswith(f"forbidden: needs list on {what} in namespace {namespace}")
+
+
 async def test_the_least_role_is_enough(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(pod("web", namespace), running())
     probe: Any = PROBES["kubernetes_pods"]
@@ -118,6 +139,7 @@ async def test_the_list_ends_only_with_its_last_page(pods: Looker, receiver: Rec
     assert len(receiver.requests) == 2
 
 
+@pytest.mark.probe("kubernetes_pods")
 async def test_a_page_token_that_is_too_old(pods: Looker, receiver: Receiver, tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -211,6 +233,7 @@ async def test_a_kubeconfig_that_is_none(content: str | None, says: str, pods: L
     assert says in error.reason
 
 
+@pytest.mark.probe_failure("kubernetes_pods")
 async def test_a_context_that_is_not_in_it(kube: KubeServer, pods: Looker) -> None:
     error = await refused(pods, kube.kubeconfig(), context="staging")
     assert (error.kind, "staging" in error.reason) == ("config", True)

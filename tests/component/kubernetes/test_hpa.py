@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from healthd.probes import PROBES
 from healthd.probes.kubernetes.access import roles
 from tests.component.kubernetes.conftest import Look
@@ -37,6 +39,7 @@ def state(current: int, desired: int, cpu: int, *conditions: tuple[str, str, str
     }  # fmt: skip
 
 
+@pytest.mark.probe("kubernetes_hpa")
 async def test_autoscalers(kube: KubeServer, look: Look, namespace: str) -> None:
     fine = [("AbleToScale", "True", "ReadyForNewScale"), ("ScalingActive", "True", "ValidMetricFound")]
     kube.create(hpa("calm", namespace), state(3, 3, 35, *fine))

@@ -21,6 +21,7 @@ from tests.servers.receiver import Receiver
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.probe("kubernetes_cronjobs")
 async def test_a_cron_job_that_runs(kube: KubeServer, look: Look, namespace: str) -> None:
     made = kube.create(cron_job("tidy", namespace, "0 * * * *"), {"lastScheduleTime": stamp(timedelta(minutes=30))})
     owners = owned_by("CronJob", "tidy", "batch/v1beta1", made["metadata"]["uid"])
@@ -81,6 +82,7 @@ async def test_time_zones_and_what_newer_servers_say(look: Look, receiver: Recei
     assert "odd: cannot read the schedule '0 25 * * *'" in seen.note
 
 
+@pytest.mark.probe("kubernetes_jobs")
 async def test_jobs(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(job("import-1", namespace), succeeded(HOUR, timedelta(minutes=7)))
     kube.create(job("import-2", namespace), failed(timedelta(minutes=5)))
@@ -105,6 +107,7 @@ async def test_nothing_there(look: Look, namespace: str) -> None:
     assert (values(seen)["count"], values(seen)["failed"]) == (0, 0)
 
 
+@pytest.mark.probe_failure("kubernetes_cronjobs")
 async def test_permissions(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(cron_job("tidy", namespace, "0 * * * *"))
     for kind in ("kubernetes_cronjobs", "kubernetes_jobs"):

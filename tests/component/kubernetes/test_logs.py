@@ -116,6 +116,8 @@ async def test_permissions(kube: KubeServer, look: Look, web: str) -> None:
         await look("kubernetes_logs", namespace=web, pattern="ERROR", kubeconfig=half)
 
 
+@pytest.mark.probe("kubernetes_logs")
+@pytest.mark.probe_failure("kubernetes_logs")
 async def test_a_connection_that_breaks_and_a_log_without_end(look: Look, receiver: Receiver, tmp_path: Path) -> None:
     pods = [pod("web", "shop") | {"status": running()}]
     path = "/api/v1/namespaces/shop/pods"

@@ -48,6 +48,7 @@ async def test_nodes_in_trouble(kube: KubeServer, look: Look, namespace: str) ->
     assert f"{namespace}-full DiskPressure" in seen.note
 
 
+@pytest.mark.probe("kubernetes_nodes")
 async def test_a_node_that_never_reported(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(node(f"{namespace}-new", {"pool": namespace}))
     seen = await look("kubernetes_nodes", name=f"{namespace}-*")
@@ -81,6 +82,7 @@ async def test_what_kubelets_say(look: Look, receiver: Receiver, tmp_path: Path)
     assert "10250: i/o timeout" in seen.note
 
 
+@pytest.mark.probe_failure("kubernetes_nodes")
 async def test_kubelets_need_a_permission_of_their_own(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(node(f"{namespace}-n"), node_status())
     viewer = kube.viewer(roles([Rule("list", "nodes")]))

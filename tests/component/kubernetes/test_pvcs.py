@@ -41,6 +41,7 @@ def filled(claim_name: str, used: float, inodes: float = 0.0) -> Manifest:
     return {"podRef": {"name": "x", "namespace": "shop"}, "volume": [volume, {"name": "token", "capacityBytes": 1}]}
 
 
+@pytest.mark.probe("kubernetes_pvcs")
 async def test_claims(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(claim("db-0", namespace, "8Gi"), bound("10Gi"))
     kube.create(claim("db-1", namespace), {"phase": "Pending"})
@@ -90,6 +91,7 @@ async def test_how_full_they_are(look: Look, receiver: Receiver, tmp_path: Path)
     assert "did not answer with a kubelet's summary" in seen.note
 
 
+@pytest.mark.probe_failure("kubernetes_pvcs")
 async def test_permissions(kube: KubeServer, look: Look, namespace: str) -> None:
     kube.create(claim("db", namespace), bound())
     kube.create(node(f"{namespace}-n"), node_status())

@@ -80,6 +80,7 @@ async def test_pods(look: Look, cluster: str) -> None:
     assert evidence(seen, "most memory").startswith("web: 0.05 cores, 201.3MB")
 
 
+@pytest.mark.probe("kubernetes_usage")
 async def test_containers(look: Look, cluster: str) -> None:
     asked = {"of": "containers", "namespace": "shop", "kubeconfig": cluster}
     found = values(await look("kubernetes_usage", **asked))
@@ -98,6 +99,7 @@ async def test_no_metrics_server(look: Look, namespace: str) -> None:
         assert caught.value.kind == "missing"
 
 
+@pytest.mark.probe_failure("kubernetes_usage")
 async def test_a_metrics_server_that_is_away(look: Look, receiver: Receiver, tmp_path: Path) -> None:
     away = status(503, "the server is currently unable to handle the request", "ServiceUnavailable")
     serve(receiver, {"/api/v1/nodes": listed(), f"{METRICS}/nodes": away})

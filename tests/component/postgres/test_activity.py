@@ -54,6 +54,7 @@ async def test_a_quiet_database(postgres: PostgresServer, activity: Looker) -> N
     assert seen.evidence == ()
 
 
+@pytest.mark.probe("postgres_activity")
 async def test_a_query_that_runs_long(postgres: PostgresServer, activity: Looker) -> None:
     url = postgres.create_database()
     name = url.rsplit("/", 1)[1]
@@ -136,6 +137,7 @@ async def test_who_waits_for_whom(postgres: PostgresServer, locks: Looker, activ
         assert values(await activity(url=url))["waiting"] == 2
 
 
+@pytest.mark.probe("postgres_locks")
 async def test_deadlocks_and_advisory_locks(postgres: PostgresServer, locks: Looker) -> None:
     url = postgres.create_database()
     before = values(await locks(url=url))
@@ -154,6 +156,7 @@ async def test_deadlocks_and_advisory_locks(postgres: PostgresServer, locks: Loo
     await seen_as(locks, url, deadlocks=float(before["deadlocks"]) + 1)
 
 
+@pytest.mark.probe_failure("postgres_activity", "postgres_locks")
 async def test_a_role_that_may_not_see_them(
     postgres: PostgresServer, plain: str, activity: Looker, locks: Looker
 ) -> None:

@@ -42,6 +42,7 @@ async def test_sessions_waiting_for_a_lock(own: PostgresServer, connections: Loo
             await waiting
 
 
+@pytest.mark.probe_failure("postgres_connections")
 async def test_connections_of_one_database(postgres: PostgresServer, shop: str, connections: Looker) -> None:
     name = shop.rsplit("/", 1)[1]
     with psycopg.connect(postgres.url(), autocommit=True) as admin:
@@ -56,6 +57,7 @@ async def test_connections_of_one_database(postgres: PostgresServer, shop: str, 
         await connections(url=postgres.url(), database="shopp")
 
 
+@pytest.mark.probe("postgres_connections")
 async def test_an_ordinary_role_counts_all_and_says_what_it_cannot_see(
     own: PostgresServer, connections: Looker
 ) -> None:

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from healthd.model.outcomes import ProbeError
+from healthd.probes import PROBES
 from healthd.probes.postgres import PostgresProbe
-from tests.component.looking import Looker, values
+from tests.component.looking import Looker, looking, values
 from tests.component.postgres.firewall import Firewall
 from tests.component.postgres.watching import open_sockets, paused, sessions, until
 from tests.servers.postgres import PostgresServer
@@ -29,6 +30,25 @@ async def test_a_server_that_stops_and_comes_back(own: PostgresServer, server: L
         own.start()
     assert values(await query(url=own.url(), query="SELECT 1 AS one"))["one"] == 1
     assert values(await server(url=own.url()))["up"] == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("postgres_tables", marks=pytest.mark.probe_failure("postgres_tables")),
+        pytest.param("postgres_archiver", marks=pytest.mark.probe_failure("postgres_archiver")),
+        pytest.param("postgres_roles", marks=pytest.mark.probe_failure("postgres_roles")),
+    ],
+)
+async def test_what_cannot_be_asked_is_no_zero(postgres: PostgresServer, kind: str) -> None:
+    async with looking(PROBES[kind]) as look:
+        with pytest.raises(ProbeError) as caught:
+            await look(url=f"postgresql://nobody:wrong@127.0.0.1:{postgres.port}/postgres")
+        assert caught.value.kind == "auth"
+        with pytest.raises(ProbeError) as caught:
+            await look(url="postgresql://nobody:wrong@127.0.0.1:1/postgres")
+        assert caught.value.kind == "refused"
+        assert "wrong" not in caught.value.reason
 
 
 async def test_a_restart_between_two_looks_is_not_noticed(own: PostgresServer, query: Looker) -> None:
@@ -82,6 +102,7 @@ async def test_a_query_that_takes_too_long_is_ended_at_the_server(own: PostgresS
     await until(lambda: not sessions(own.url()))
 
 
+@pytest.mark.probe_failure("postgres_query")
 async def test_a_query_behind_a_lock(own: PostgresServer, query: Looker) -> None:
     with psycopg.connect(own.url()) as holder:
         holder.execute("CREATE TABLE IF NOT EXISTS guarded (id int)")
@@ -117,6 +138,7 @@ async def test_slow_queries_of_other_checks_do_not_make_the_server_look_down(
     assert [values(seen)["one"] for seen in await asyncio.gather(*slow)] == [1, 1]
 
 
+@pytest.mark.probe("postgres_query")
 async def test_a_connection_the_firewall_forgot(postgres: PostgresServer, query: Looker) -> None:
     """An idle connection that swallows everything does not make a healthy server look down."""
     async with Firewall(postgres.port) as firewall:

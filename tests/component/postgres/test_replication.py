@@ -115,6 +115,7 @@ async def test_a_replica_without_its_primary(
         replica.start()
 
 
+@pytest.mark.probe("postgres_replication")
 async def test_a_choice_of_replicas_and_slots(
     primary: PostgresServer, replica: PostgresServer, replication: Looker
 ) -> None:
@@ -147,6 +148,7 @@ async def test_a_server_without_replicas(postgres: PostgresServer, replication: 
     assert (measured["role"], measured["replicas"], measured["slots"]) == ("primary", 0, 0)
 
 
+@pytest.mark.probe_failure("postgres_replication")
 async def test_a_primary_that_hangs(own: PostgresServer, replication: Looker) -> None:
     replication.timeout = timedelta(seconds=0.4)
     with paused(own), pytest.raises(ProbeError) as caught:
@@ -154,6 +156,7 @@ async def test_a_primary_that_hangs(own: PostgresServer, replication: Looker) ->
     assert caught.value.kind == "timeout"
 
 
+@pytest.mark.probe("postgres_archiver")
 async def test_the_archive(primary: PostgresServer, looker: MakeLooker, plain: str) -> None:
     archiver = looker(PostgresArchiverProbe())
 

@@ -89,6 +89,7 @@ async def test_what_everybody_may_do(staffed: str, roles: Looker) -> None:
     assert values(await roles(url=staffed, grantees=["r_*", "PUBLIC"]))["unexpected_grants"] == 0
 
 
+@pytest.mark.probe("postgres_roles")
 async def test_passwords_that_run_out(staffed: str, roles: Looker) -> None:
     with psycopg.connect(staffed, autocommit=True) as admin:
         admin.execute("DO $$ BEGIN EXECUTE format('ALTER ROLE r_old VALID UNTIL %L', now() - interval '1 day'); END $$")
@@ -103,6 +104,7 @@ async def test_passwords_that_run_out(staffed: str, roles: Looker) -> None:
     assert {m.unit for m in seen.measurements if m.name == "password_days_left"} == {Unit.DAYS}
 
 
+@pytest.mark.probe("postgres_settings")
 async def test_settings_in_base_units(postgres: PostgresServer, plain: str, settings: Looker) -> None:
     names = [
         "max_connections", "shared_buffers", "checkpoint_timeout", "wal_level", "fsync", "random_page_cost",
@@ -136,6 +138,7 @@ async def test_settings_that_wait_for_a_restart(own: PostgresServer, settings: L
     assert evidence(seen, "waiting for a restart") == "max_connections"
 
 
+@pytest.mark.probe_failure("postgres_settings")
 async def test_settings_that_are_not_there(plain: str, settings: Looker) -> None:
     with pytest.raises(ProbeError, match=r"no setting 'max_conections' .*did you mean 'max_connections'") as caught:
         await settings(url=plain, settings="max_conections")

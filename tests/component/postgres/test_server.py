@@ -19,6 +19,7 @@ from tests.servers.postgres import PostgresServer, system_binaries
 from tests.servers.process import free_port
 
 
+@pytest.mark.probe("postgres")
 async def test_a_running_server(postgres: PostgresServer, server: Looker) -> None:
     seen = await server(url=postgres.url())
     measured = values(seen)
@@ -76,6 +77,7 @@ async def test_tls_required_of_a_server_without(postgres: PostgresServer, server
     assert caught.value.kind == "auth"
 
 
+@pytest.mark.probe_failure("postgres")
 async def test_no_entry_in_pg_hba(own: PostgresServer, server: Looker) -> None:
     rules = own.data / "pg_hba.conf"
     before = rules.read_text()

@@ -55,6 +55,7 @@ async def test_slow_and_fast(busy: str, statements: Looker) -> None:
     assert "secret" not in shown
 
 
+@pytest.mark.probe("postgres_statements")
 async def test_a_choice_of_statements(busy: str, statements: Looker) -> None:
     measured = values(await statements(url=busy, users="app", slow="100ms", exclude="*PG_SLEEP*"))
     assert measured["statements"] == 3  # names are as they are written
@@ -123,6 +124,7 @@ async def test_what_to_do_when_its_library_is_not_loaded(statements: Looker, loo
         server.remove()
 
 
+@pytest.mark.probe_failure("postgres_statements")
 async def test_a_role_that_sees_no_texts(busy: str, plain: str, statements: Looker) -> None:
     url = f"{plain.rsplit('/', 1)[0]}/{busy.rsplit('/', 1)[1]}"
     with pytest.raises(ProbeError, match="permission denied for schema stats") as caught:

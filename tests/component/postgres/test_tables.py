@@ -66,6 +66,7 @@ async def test_all_tables_together(neglected: str, tables: Looker) -> None:
     assert "bloat_ratio" not in measured
 
 
+@pytest.mark.probe("postgres_tables")
 async def test_a_series_for_each_table(neglected: str, tables: Looker) -> None:
     measured = values(await tables(url=neglected, per_table=True, exclude="audit.*"))
     assert (measured["tables"], measured["dead_ratio{public.orders}"]) == (1, 0)
@@ -150,6 +151,7 @@ async def test_sizes(neglected: str, size: Looker) -> None:
     assert (one["row_estimate{public.orders}"], "row_estimate{audit.events}" in one) == (4000, False)
 
 
+@pytest.mark.probe("postgres_size")
 async def test_a_partitioned_table_counts_its_parts(neglected: str, size: Looker) -> None:
     with psycopg.connect(neglected, autocommit=True) as admin:
         admin.execute("CREATE TABLE parted (id int) PARTITION BY RANGE (id)")
@@ -162,6 +164,7 @@ async def test_a_partitioned_table_counts_its_parts(neglected: str, size: Looker
     assert measured["table_bytes{public.parted}"] == measured["table_bytes{public.parted_low}"] == 8192
 
 
+@pytest.mark.probe_failure("postgres_size")
 async def test_sizes_that_are_not_there(neglected: str, size: Looker) -> None:
     with pytest.raises(ProbeError, match="no database is called shop-\\*"):
         await size(url=neglected, databases="shop-*")

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from healthd.model.outcomes import ProbeError
-from tests.component.looking import Looker, values
+from healthd.probes import PROBES
+from tests.component.looking import Looker, looking, values
 from tests.component.redis.watching import until
 from tests.servers.redis import RedisServer
 
@@ -27,10 +28,30 @@ async def test_a_server_that_stops_and_comes_back(own: RedisServer, ping: Looker
     assert values(await ping(url=own.url))["up"] == 1
 
 
+@pytest.mark.probe("redis_length")
 async def test_a_restart_between_two_looks_is_not_noticed(own: RedisServer, length: Looker) -> None:
     await length(url=own.url, key="queue")
     own.restart()
     assert values(await length(url=own.url, key="queue"))["length"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        pytest.param("redis_memory", {}, marks=pytest.mark.probe_failure("redis_memory")),
+        pytest.param("redis_keys", {"patterns": "session:*"}, marks=pytest.mark.probe_failure("redis_keys")),
+    ],
+)
+async def test_what_cannot_be_asked_is_no_zero(own: RedisServer, kind: str, params: dict[str, str]) -> None:
+    async with looking(PROBES[kind]) as look:
+        own.stop()
+        with pytest.raises(ProbeError) as caught:
+            await look(url=own.url, **params)
+        assert caught.value.kind == "refused"
+        own.start()
+        with pytest.raises(ProbeError) as caught:
+            await look(url=f"redis://:wrong@127.0.0.1:{own.port}/0", **params)
+        assert caught.value.kind == "auth"
 
 
 async def test_a_server_that_hangs(own: RedisServer, ping: Looker, length: Looker) -> None:

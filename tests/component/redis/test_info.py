@@ -43,6 +43,7 @@ async def test_chosen_fields_with_names_and_units(own: RedisServer, info: Looker
     assert {m.name: m.unit for m in seen.measurements}["fork"] is Unit.SECONDS
 
 
+@pytest.mark.probe("redis_info")
 async def test_a_field_that_is_not_there(own: RedisServer, info: Looker) -> None:
     seen = await info(url=own.url, fields=["connected_client", "hit_ratio", "role"])
     assert values(seen) == {"role": "master"}
@@ -55,6 +56,7 @@ async def test_another_section(own: RedisServer, info: Looker) -> None:
     assert float(values(seen)["pings"]) >= 1
 
 
+@pytest.mark.probe("redis_memory")
 async def test_memory_against_its_limit(tmp_path: Path, memory: Looker) -> None:
     limit = ("--maxmemory", "3000000", "--maxmemory-policy", "allkeys-lru")
     with RedisServer(tmp_path, args=limit) as server:

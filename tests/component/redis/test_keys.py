@@ -40,6 +40,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.mark.probe("redis_keys")
 async def test_keys_by_pattern(filled: RedisServer, keys: Looker) -> None:
     seen = await keys(url=filled.url, patterns={"sessions": "session:*", "carts": "cart:[0-3]", "none": "x*"})
     assert values(seen) == {
@@ -71,6 +72,7 @@ async def test_a_budget_that_is_spent(filled: RedisServer, keys: Looker, big_key
     assert 90 <= float(measured["scanned"]) < 200
 
 
+@pytest.mark.probe("redis_big_keys")
 async def test_the_largest_keys(filled: RedisServer, big_keys: Looker) -> None:
     seen = await big_keys(url=filled.url, big="200kB", long=5000)
     measured = values(seen)
@@ -94,6 +96,7 @@ async def test_an_empty_database(filled: RedisServer, keys: Looker, big_keys: Lo
     assert (measured["keys"], measured["total"], measured["complete"]) == (0, 0, 1)
 
 
+@pytest.mark.probe_failure("redis_big_keys")
 async def test_a_user_who_may_not_ask(own: RedisServer, keys: Looker, big_keys: Looker) -> None:
     with own.client() as admin:
         admin.set("a", "1")

@@ -32,6 +32,7 @@ def answering(start: bytes, more: bytes, times: int) -> Handler:
     return handle
 
 
+@pytest.mark.probe_failure("redis_info")
 @pytest.mark.parametrize(
     ("start", "more", "kind"),
     [
@@ -54,6 +55,7 @@ async def test_a_reply_without_end(info: Looker, start: bytes, more: bytes, kind
     assert peak < 60_000_000
 
 
+@pytest.mark.probe_failure("redis_length")
 async def test_after_a_reply_that_is_too_large_the_others_are_read_as_ever(own: RedisServer, length: Looker) -> None:
     with own.client() as client:
         client.xadd("stream", {"a": "1"})

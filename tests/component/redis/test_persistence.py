@@ -76,6 +76,7 @@ async def test_snapshots_and_an_append_only_file(tmp_path: Path, persistence: Lo
     assert seen.note == ""
 
 
+@pytest.mark.probe("redis_persistence")
 async def test_a_snapshot_that_fails(tmp_path: Path, persistence: Looker) -> None:
     with RedisServer(tmp_path / "gone", args=("--save", "3600 1000")) as server:
         with server.client() as admin:
@@ -95,6 +96,7 @@ async def test_a_user_who_may_not_read_the_configuration(tmp_path: Path, persist
     assert seen.note == "appendfsync and save cannot be read: CONFIG GET is not allowed here (+config|get)"
 
 
+@pytest.mark.probe_failure("redis_persistence")
 async def test_a_user_who_may_not_read_info(own: RedisServer, persistence: Looker, replication: Looker) -> None:
     with own.client() as admin:
         admin.execute_command("ACL", "SETUSER", "stranger", "on", ">word", "+ping", "+select")
@@ -105,6 +107,7 @@ async def test_a_user_who_may_not_read_info(own: RedisServer, persistence: Looke
         assert "'info'" in caught.value.reason
 
 
+@pytest.mark.probe("redis_replication")
 async def test_a_replica_in_step(pair: tuple[RedisServer, RedisServer], replication: Looker) -> None:
     primary, replica = pair
     seen = await seen_as(
@@ -138,6 +141,7 @@ async def test_a_replica_that_hangs(pair: tuple[RedisServer, RedisServer], repli
         replica.resume()
 
 
+@pytest.mark.probe_failure("redis_replication")
 async def test_a_replica_without_its_primary(tmp_path: Path, replication: Looker) -> None:
     with RedisServer(tmp_path / "a") as primary, RedisServer(tmp_path / "b") as replica:
         with replica.client() as admin:

@@ -20,6 +20,7 @@ from tests.servers.process import free_port
 from tests.servers.redis import RedisServer
 
 
+@pytest.mark.probe("redis")
 async def test_a_running_server(redis_server: RedisServer, ping: Looker) -> None:
     seen = await ping(url=redis_server.url)
     measured = values(seen)
@@ -57,6 +58,7 @@ async def test_a_wrong_password(own: RedisServer, ping: Looker, length: Looker, 
         assert "wrong-one" not in caught.value.reason
 
 
+@pytest.mark.probe_failure("redis")
 async def test_a_password_for_a_server_without(tmp_path: Path, ping: Looker) -> None:
     with RedisServer(tmp_path) as server, pytest.raises(ProbeError, match="without any password") as caught:
         await ping(url=server.url.replace("redis://", "redis://:unneeded@"))

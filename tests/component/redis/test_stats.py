@@ -49,6 +49,7 @@ async def test_since_the_start(own: RedisServer, stats: Looker) -> None:
     assert float(measured["keys"]) in (1, 2)
 
 
+@pytest.mark.probe("redis_stats")
 async def test_a_server_nobody_has_asked(own: RedisServer, stats: Looker) -> None:
     measured = values(await stats(url=own.url))
     assert "hit_ratio" not in measured
@@ -89,6 +90,7 @@ async def test_counters_that_begin_anew_in_between(own: RedisServer, stats: Look
         assert values(await looking)["misses"] == 1
 
 
+@pytest.mark.probe_failure("redis_stats")
 async def test_a_sample_longer_than_the_timeout(own: RedisServer, stats: Looker) -> None:
     with pytest.raises(ProbeError, match="needs a timeout of") as caught:
         await stats(url=own.url, sample="10s")
@@ -123,6 +125,7 @@ async def test_slow_commands(own: RedisServer, slowlog: Looker) -> None:
         assert "EVAL local t = redis.call" in keys
 
 
+@pytest.mark.probe("redis_slowlog")
 async def test_a_slow_log_that_is_full_or_off(own: RedisServer, slowlog: Looker) -> None:
     with own.client() as admin:
         admin.config_set("slowlog-log-slower-than", 0)
@@ -137,6 +140,7 @@ async def test_a_slow_log_that_is_full_or_off(own: RedisServer, slowlog: Looker)
         assert "threshold" not in values(seen)
 
 
+@pytest.mark.probe("redis_latency")
 async def test_round_trips(redis_server: RedisServer, latency: Looker) -> None:
     seen = await latency(url=redis_server.url, pings=50)
     measured = values(seen)
@@ -172,6 +176,7 @@ async def test_round_trips_of_a_slow_server(own: RedisServer, latency: Looker) -
     assert "the time for them was over" in seen.note
 
 
+@pytest.mark.probe_failure("redis_slowlog", "redis_latency")
 async def test_a_server_that_hangs(own: RedisServer, latency: Looker, stats: Looker, slowlog: Looker) -> None:
     own.pause()
     try:

@@ -17,6 +17,7 @@ from tests.component.restore.conftest import Drill, Production, add_sum
 from tests.servers.postgres import PostgresServer
 
 
+@pytest.mark.probe_failure("restore_drill")
 async def test_no_backup(production: Production, drill: Drill) -> None:
     seen = await drill(file=f"{production.folder}/*.dump")
     assert values(seen) == {"restored": 0, "leftovers": 0}
@@ -89,6 +90,7 @@ async def test_an_archive_cut_short(production: Production, quick: Drill) -> Non
     assert seen.note.startswith("restoring failed: could not read from input file: end of file")
 
 
+@pytest.mark.probe("restore_drill")
 async def test_a_dump_without_tables(quick: Drill, tmp_path: Path) -> None:
     path = tmp_path / "empty.sql"
     path.write_text("-- nothing here\n")
