@@ -1,0 +1,74 @@
+# healthd's image: no shell, no root, nothing written outside /data. docs/deployment.md says how to build and run it.
+#
+#   docker build -t healthd .                     the daemon
+#   docker build -t healthd:restore --target restore .   with pg_restore and psql, for restore drills
+#
+# Any image with Python 3.11 or newer will do as a base; give one by digest for a reproducible build.
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+
+# What must be there to install: uv, and the locked dependencies in a virtual environment
+FROM ${PYTHON_IMAGE} AS build
+ARG SOURCE_DATE_EPOCH=0
+ENV UV_LINK_MODE=copy \
+    UV_NO_CACHE=1 \
+    UV_PYTHON_DOWNLOADS=never \
+    PYC_INVALIDATION_MODE=unchecked-hash \
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
+WORKDIR /src
+# hadolint ignore=DL3042
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
+    python3 -m venv /opt/uv \
+ && /opt/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
+COPY pyproject.toml uv.lock README.md LICENSE ./
+COPY deploy/image/install.sh /usr/local/bin/install-locked
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
+    /bin/sh /usr/local/bin/install-locked dependencies
+COPY healthd healthd
+RUN /bin/sh /usr/local/bin/install-locked healthd
+
+# What runs
+FROM ${PYTHON_IMAGE} AS base
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG CREATED=
+LABEL org.opencontainers.image.title="healthd" \
+      org.opencontainers.image.description="Turns an operations runbook into a running service" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+ENV PATH=/opt/healthd/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HEALTHD_HOST=0.0.0.0 \
+    HEALTHD_PORT=9780 \
+    HEALTHD_LOG_FORMAT=json \
+    HEALTHD_CHECKS=/etc/healthd/checks \
+    HEALTHD_DATABASE_URL=sqlite:////data/healthd.db \
+    HEALTHD_REVISION=${REVISION}
+COPY --from=build /opt/healthd /opt/healthd
+COPY --from=build --chown=65532:65532 /data /data
+COPY checks/host /etc/healthd/checks/host
+USER 65532:65532
+WORKDIR /data
+VOLUME ["/data"]
+EXPOSE 9780
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+  CMD ["python3", "-m", "healthd", "alive"]
+ENTRYPOINT ["healthd"]
+CMD ["run"]
+
+# For restore drills: PostgreSQL's client programs
+FROM base AS restore
+ARG POSTGRESQL_CLIENT=postgresql-client
+USER 0:0
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends "${POSTGRESQL_CLIENT}" gzip \
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig
+USER 65532:65532
+
+FROM base AS healthd

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Used by the Dockerfile: installs what uv.lock says into /opt/healthd, each file held against its hash, then healthd.
+# The index is pip's (/etc/pip.conf, given as a build secret), its certificates those of the secret "ca".
+set -eu
+
+uv=/opt/uv/bin/uv
+pip_option() { /opt/uv/bin/python -m pip config get "global.$1" 2>/dev/null || true; }
+
+index=$(pip_option index-url)
+[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+if [ -s /run/secrets/ca.pem ]; then
+  export SSL_CERT_FILE=/run/secrets/ca.pem
+fi
+
+case "$1" in
+  dependencies)
+    "$uv" venv --quiet --python "$(command -v python3)" /opt/healthd
+    "$uv" venv --quiet --python "$(command -v python3)" /opt/build
+    "$uv" export --quiet --frozen --no-dev --no-emit-project --format requirements.txt --output-file /tmp/run.txt
+    "$uv" export --quiet --frozen --only-group build --no-emit-project --format requirements.txt --output-file /tmp/build.txt
+    "$uv" pip sync --quiet --python /opt/healthd --require-hashes --compile-bytecode /tmp/run.txt
+    "$uv" pip sync --quiet --python /opt/build --require-hashes /tmp/build.txt
+    ;;
+  healthd)
+    /opt/build/bin/python -m hatchling build --target wheel --directory /tmp/wheel
+    "$uv" pip install --quiet --python /opt/healthd --no-deps --compile-bytecode /tmp/wheel/*.whl
+    "$uv" export --quiet --frozen --no-dev --format cyclonedx1.5 --preview-features sbom-export \
+      --output-file /opt/healthd/sbom.cdx.json
+    mkdir -p /data
+    ;;
+esac
