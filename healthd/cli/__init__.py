@@ -15,6 +15,7 @@ from healthd import __version__
 # name -> where the command is; imported when used, so that --help is instant
 COMMANDS = {
     "run": "daemon:run",
+    "alive": "alive:alive",
     "validate": "catalogue:validate",
     "list": "catalogue:list_",
     "schema": "catalogue:schema",
