@@ -74,8 +74,9 @@ class CloudFrontProbe(AwsProbe):
             "error_4xx_rate": errors_4xx,
             "error_5xx_rate": errors_5xx,
         }
+        serves = state.get("enabled", True)
         missing = "no cache hit rate: are additional metrics on, and did anybody ask for something?"
-        return Observation(self.measured(found | state), (), missing if hit is None else "")
+        return Observation(self.measured(found | state), (), missing if hit is None and serves else "")
 
     async def _state(self, params: CloudFrontParams, aws: Asker) -> dict[str, float | str | None]:
         if not params.status:

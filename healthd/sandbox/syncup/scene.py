@@ -66,7 +66,12 @@ class Scene:
     ) -> None:
         """What CloudFront measures: requests, errors (5xx, %), latency of the origin (ms)."""
         where = {"DistributionId": self.distribution, "Region": "Global"}
-        for metric, value in (("Requests", per_minute), ("5xxErrorRate", errors), ("4xxErrorRate", 1.5)):
+        for metric, value in (
+            ("Requests", per_minute),
+            ("5xxErrorRate", errors),
+            ("4xxErrorRate", 1.5),
+            ("CacheHitRate", 88),
+        ):
             await self.aws.metrics.put("AWS/CloudFront", metric, where, value)
         await self.aws.metrics.put("AWS/CloudFront", "OriginLatency", where, p50, percentiles={"p50": p50, "p99": p99})
 

@@ -44,6 +44,7 @@ class SyncUp(Production):
             "SYNCUP_DRILL_AGAIN": "*/2 * * * *",
             "SYNCUP_DRILL_TIMEOUT": "2m",
             "SYNCUP_QUERY_SAMPLE": "2s",
+            "SYNCUP_QUERY_TIMEOUT": "5s",
             "SYNCUP_BACKUP_DAYS": str(KEPT_DAYS),
         }
 
