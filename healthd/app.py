@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -199,7 +199,12 @@ class App:
         assert self._catalogue is not None
         await self.store.open()
         states = await self.store.states()
-        self._corridor.restore(states, await self.store.latest(), await self.store.open_incidents())
+        # longer than any system's time for reopening is of no use, and shorter ones are heeded when it comes to that
+        since = self._now() - max(
+            (system.grouping.reopen_within for system in self._catalogue.systems.values()), default=timedelta(0)
+        )
+        incidents, members = await self.store.open_incidents(since), await self.store.open_members(since)
+        self._corridor.restore(states, await self.store.latest(), incidents, members)
         for service in self._services:
             await service.restore()
         await self._put_in_force(self._catalogue)
@@ -305,6 +310,11 @@ class App:
     def incidents(self) -> Mapping[str, Incident]:
         """Open incidents by id."""
         return self._corridor.incidents
+
+    @property
+    def incident_of(self) -> Mapping[str, str]:
+        """By id of a check that fails: the id of its open incident."""
+        return self._corridor.incident_of
 
     @property
     def suppressed(self) -> Mapping[str, str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from healthd.incidents import Decision
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
-from healthd.model.incidents import Incident, Message, Notice, TimelineEntry
+from healthd.model.incidents import Incident, Member, Message, Notice, TimelineEntry
 from healthd.model.outcomes import Evidence, Verdict
-from healthd.notify import CHANNELS, compose, compose_notice, match, match_notice
+from healthd.notify import CHANNELS, compose, compose_members, compose_notice, compose_sight, match, match_notice
 from healthd.notify.compose import rfc3339
 
 TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated", "acknowledged", "reopened", "improved"})
@@ -45,8 +45,11 @@ class Teller:
         verdicts: Sequence[Verdict],
         evidence: Sequence[Evidence],
         suppressed: Sequence[str] = (),
+        *,
+        members: Sequence[Member] = (),
     ) -> tuple[Incident, tuple[Message, ...]]:
-        """The incident, remembering whom it was told to, and one message per channel.
+        """The incident, remembering whom it was told to, and one message per channel. `check` is its worst one, which
+        `verdicts` and `evidence` are of.
 
         While something keeps it quiet there are none: `details` say why ("quiet"), and the level that was last told
         ("told_level"), so that it is told what was missed once the quiet is over.
@@ -68,14 +71,21 @@ class Teller:
             at=decision.entry.at,
             redact=self.redact,
             update=decision.update,
+            members=compose_members(incident, members, self.catalogue, self._public_url, self.redact),
         )
-        why = "" if decision.event in CLOSING else self.why_quiet(incident, check)
+        failing = self._failing(members) or [check]
+        why = "" if decision.event in CLOSING else self._why_all_quiet(incident, failing)
         if why:
             return self._unsaid(decision, body, why), ()
         if decision.event in CLOSING:
             return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
         also = tuple(name for name in decision.also if name in self.channels)
-        return self._addressed(decision, body, tuple(dict.fromkeys((*self._channels(incident, check), *also))))
+        routed = self._channels(incident, members, failing)
+        return self._addressed(decision, body, tuple(dict.fromkeys((*routed, *also))))
+
+    def sight(self, check: Check, verdicts: Sequence[Verdict], evidence: Sequence[Evidence]) -> dict[str, Any]:
+        """What is kept of one member of an incident: its values and evidence, as in a message's body."""
+        return compose_sight(check, verdicts, evidence, self.redact)
 
     def tell_again(self, decision: Decision) -> tuple[Incident, tuple[Message, ...]]:
         """The end of an incident whose check is gone: told with what is remembered of it."""
@@ -96,22 +106,45 @@ class Teller:
         group = f"{notice.kind}/{notice.system}"
         return tuple(Message(f"{notice.id}-{name}", name, group, body["event"], notice.at, body) for name in told)
 
-    def _channels(self, incident: Incident, check: Check) -> tuple[str, ...]:
-        """Those the routes say, and those that were told before: whoever was paged hears the end of it."""
+    def _channels(self, incident: Incident, members: Sequence[Member], failing: Sequence[Check]) -> tuple[str, ...]:
+        """Those the routes say of any check that fails, and those that were told before: whoever was paged hears the
+        end of it. A check of the incident's own system is routed by the incident's severity."""
         assert self.catalogue is not None
-        routed = match(
-            self.catalogue.routes,
-            system=check.system,
-            severity=incident.severity,
-            check_id=check.id,
-            level=incident.level,
-            labels=check.labels,
-            known=self.channels,
-        )
-        before = tuple(incident.details.get("channels", ()))
+        found = dict.fromkeys(incident.details.get("channels", ()))
         if not incident.is_open:
-            return before
-        return tuple(dict.fromkeys((*before, *routed)))
+            return tuple(found)
+        of = {member.check_id: member for member in members}
+        for check in failing:
+            member = of.get(check.id)
+            foreign = member if check.system != incident.system else None
+            found |= dict.fromkeys(
+                match(
+                    self.catalogue.routes,
+                    system=check.system,
+                    severity=foreign.severity if foreign else incident.severity,
+                    check_id=check.id,
+                    level=foreign.level if foreign else incident.level,
+                    labels=check.labels,
+                    known=self.channels,
+                )
+            )
+            if len(found) >= len(self.channels):
+                break
+        return tuple(found)
+
+    def _failing(self, members: Sequence[Member]) -> list[Check]:
+        assert self.catalogue is not None
+        checks = self.catalogue.checks
+        return [check for m in members if m.is_failing and (check := checks.get(m.check_id)) is not None]
+
+    def _why_all_quiet(self, incident: Incident, failing: Sequence[Check]) -> str:
+        """An incident of several checks is quiet when each of those that fail is."""
+        why = ""
+        for check in failing:
+            why = self.why_quiet(incident, check)
+            if not why:
+                return ""
+        return why
 
     def _unsaid(self, decision: Decision, body: dict[str, Any], why: str) -> Incident:
         before = decision.incident.details

@@ -2,7 +2,8 @@
 
 from healthd.notify.backoff import Policy
 from healthd.notify.channels import CHANNELS, ChannelType, build_channel, builtin_channels
-from healthd.notify.compose import compose, compose_test
+from healthd.notify.compose import compose, compose_sight, compose_test
+from healthd.notify.members import compose_members
 from healthd.notify.message import Body, Channel
 from healthd.notify.notices import compose_notice, match_notice
 from healthd.notify.outbox import Outbox
@@ -18,7 +19,9 @@ __all__ = [
     "build_channel",
     "builtin_channels",
     "compose",
+    "compose_members",
     "compose_notice",
+    "compose_sight",
     "compose_test",
     "match",
     "match_notice",

@@ -12,6 +12,7 @@ from healthd.model.catalogue import Check, Playbook, Severity, Step, System
 from healthd.model.incidents import Incident, Message
 from healthd.model.outcomes import Evidence, Verdict
 from healthd.model.units import format_value
+from healthd.notify.lead import first_step, lead
 from healthd.notify.message import Body
 
 # A message waits in the database and is sent many times: these keep a wild check from writing a wild one.
@@ -39,6 +40,7 @@ def compose(
     at: datetime,
     redact: Callable[[str], str],
     update: Mapping[str, Any] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Body:
     """The body of a message about `incident` (keys: see message.py). Pure.
 
@@ -67,6 +69,21 @@ def compose(
         "url": f"{base}/incidents/{incident.id}" if base else "",
     }
     cleaned["check"] |= {"id": check.id, "url": f"{base}/checks/{check.id}" if base else ""}
+    cleaned["members"] = dict(members) if members else None
+    cleaned["first_step"] = first_step(cleaned)
+    cleaned["lead"] = lead(cleaned)
+    return cleaned
+
+
+def compose_sight(
+    check: Check, verdicts: Sequence[Verdict], evidence: Sequence[Evidence], redact: Callable[[str], str]
+) -> Body:
+    """What is shown of one check of an incident: `values` and `evidence`, as in the body of a message."""
+    shown = {
+        "values": _values(verdicts, check),
+        "evidence": [{"title": e.title, "text": e.text} for e in evidence[:MAX_EVIDENCE]],
+    }
+    cleaned: Body = clean(shown, redact)
     return cleaned
 
 
@@ -84,6 +101,8 @@ def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
         "resolved_at": None,
         "reason": "Somebody tries whether messages from healthd arrive here. Nothing is wrong.",
         "acknowledged_by": "",
+        "reopened": 0,
+        "merged_into": "",
     }
     check = {
         "id": "healthd/notify-test",
@@ -106,6 +125,9 @@ def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
         "suppressed": [],
         "diagnosis": None,
         "update": None,
+        "members": None,
+        "first_step": None,
+        "lead": [],
         "at": rfc3339(at),
         "pagerduty": "info",
     }
@@ -127,6 +149,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "resolved_at": rfc3339(incident.resolved_at) if incident.resolved_at else None,
         "reason": incident.reason,
         "acknowledged_by": incident.acknowledged_by,
+        "reopened": incident.reopened,
+        "merged_into": incident.merged_into,
     }
 
 

@@ -50,6 +50,10 @@ class Daemon(Protocol):
         """Open incidents by id."""
 
     @property
+    def incident_of(self) -> Mapping[str, str]:
+        """By id of a check that fails: the id of its open incident."""
+
+    @property
     def suppressed(self) -> Mapping[str, str]:
         """Checks kept quiet, and the broken dependency that explains each."""
 

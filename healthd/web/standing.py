@@ -120,8 +120,7 @@ def _pending(state: CheckState) -> bool:
 
 def standings(daemon: Daemon, checks: Iterable[Check]) -> list[Standing]:
     """Of checks of the catalogue, in the order given."""
-    incident_of = {incident.check_id: incident.id for incident in daemon.incidents.values()}
-    return [_standing(daemon, check, incident_of.get(check.id, "")) for check in checks]
+    return [_standing(daemon, check, daemon.incident_of.get(check.id, "")) for check in checks]
 
 
 def standing(daemon: Daemon, check: Check) -> Standing:

@@ -19,6 +19,7 @@ from tests.telling import AT, LATENCY, make_body, make_incident, make_system
 CHECK_KEYS = {"id", "name", "title", "url", "runbook_url", "description", "labels", "source"}
 INCIDENT_KEYS = {
     "id", "key", "url", "title", "severity", "level", "opened_at", "resolved_at", "reason", "acknowledged_by",
+    "reopened", "merged_into",
 }  # fmt: skip
 VALUE_KEYS = {
     "measure", "series", "value", "text", "unit", "level", "limit", "target", "acceptable", "warning", "critical",
@@ -29,7 +30,7 @@ def test_holds_exactly_the_documented_keys() -> None:
     body = make_body()
     assert set(body) == {
         "event", "incident", "system", "check", "values", "evidence", "playbook", "suppressed", "at", "pagerduty",
-        "diagnosis", "update",
+        "diagnosis", "update", "members", "first_step", "lead",
     }  # fmt: skip
     assert set(body["incident"]) == INCIDENT_KEYS
     assert set(body["check"]) == CHECK_KEYS

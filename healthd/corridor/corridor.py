@@ -1,10 +1,10 @@
-"""The one way through the house, for one run of one check: look, judge, record, tell."""
+"""Runs checks, keeps what is known of each, and hands on what a run, or time, means."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -12,21 +12,19 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from healthd.corridor.cases import Cases
+from healthd.corridor.gear import Gear, Known
+from healthd.corridor.waits import Waits
 from healthd.evaluate import advance, tick
-from healthd.incidents import Decision, abandon, acknowledge, blocker, decide, dependants
+from healthd.incidents import Decision, acknowledge
 from healthd.incidents.dependencies import ancestors
-from healthd.look import Looker, Shared, judged
-from healthd.metrics import Metrics
+from healthd.look import Shared, judged
 from healthd.model.catalogue import Catalogue, Check
-from healthd.model.incidents import Incident, TimelineEntry
+from healthd.model.incidents import Incident, Member
 from healthd.model.outcomes import CheckState, Level, Outcome
-from healthd.schedule import Due, Limits, Runs, next_due
+from healthd.schedule import Due, Runs, next_due
 from healthd.store.base import Commit
-from healthd.store.recorder import Recorder
-from healthd.telling import Teller, unsaid_note
 
-# Time a pending level's confirmation run gets before the level counts without it.
-CONFIRMATION = 0.4
 # The clock moved on by this much between two scans, a second apart: this process was held up, or the clock was set.
 HELD_UP = timedelta(seconds=3)
 SUSPENDED = timedelta(seconds=10)
@@ -36,41 +34,64 @@ STOPPED = "healthd was stopped during this run"
 log = structlog.get_logger("healthd.check")
 
 
-@dataclass(frozen=True, slots=True)
-class Gear:
-    """What every run uses."""
-
-    looker: Looker
-    slots: Limits
-    metrics: Metrics
-    recorder: Recorder
-    teller: Teller
-    now: Callable[[], datetime]
-
-
 class Corridor:
     """Runs checks and keeps what is known of each in memory; what must survive is committed with every run."""
 
     def __init__(self, gear: Gear) -> None:
         self._gear = gear
+        self._known = Known()
+        self._cases = Cases(gear, self._known, self._in_background)
         self._catalogue: Catalogue | None = None
         self._runs = Runs(self._run, self._missed)
-        self._timers: dict[str, tuple[datetime, asyncio.TimerHandle]] = {}
+        self._waits = Waits(lambda check_id: self._in_background(self._tick(check_id)))
         self._shared: dict[datetime, Shared] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._scanned_at: datetime | None = None
+        self._pruned_at: datetime | None = None
         self._excused = False
-        self._dependants: Mapping[str, Sequence[str]] = {}
         self.confirm: Callable[[str, datetime], None] = lambda check_id, at: None  # set by the app: a one-off run
         self.on_outcome: list[Callable[[Due, Outcome], None]] = []  # told of every run once it is recorded
-        self.on_incident: list[Callable[[Decision, Incident], None]] = []  # of every change of one, likewise
         self.redact: Callable[[str], str] = str
-        self.checks: Mapping[str, Check] = {}  # in force and enabled, by id
-        self.states: dict[str, CheckState] = {}
-        self.latest: dict[str, Outcome] = {}
-        self.incidents: dict[str, Incident] = {}
-        self._incident_of: dict[str, str] = {}  # check id -> its open incident's
-        self.suppressed: dict[str, str] = {}  # check id -> the broken dependency that keeps it quiet
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """In force and enabled, by id."""
+        return self._known.checks
+
+    @property
+    def states(self) -> Mapping[str, CheckState]:
+        """By check id."""
+        return self._known.states
+
+    @property
+    def latest(self) -> Mapping[str, Outcome]:
+        """The newest outcome by check id."""
+        return self._known.latest
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """Open ones, by id."""
+        return self._cases.book.incidents
+
+    @property
+    def incident_of(self) -> Mapping[str, str]:
+        """By id of a check that fails: the id of its open incident."""
+        return self._cases.book.incident_of
+
+    @property
+    def suppressed(self) -> Mapping[str, str]:
+        """By check id: the broken dependency that keeps it quiet."""
+        return self._cases.suppressed
+
+    @property
+    def on_incident(self) -> list[Callable[[Decision, Incident], None]]:
+        """Told of every change of an incident once it is recorded."""
+        return self._cases.listeners
+
+    def members(self, incident_id: str) -> list[Member]:
+        """Of an open incident, in the order they joined; empty for any other."""
+        case = self._cases.book.case(incident_id)
+        return list(case.members.values()) if case else []
 
     # -- what the scheduler and the doors call ---------------------------------------------------------------------
 
@@ -92,22 +113,14 @@ class Corridor:
     async def amend(self, incident_id: str, change: Callable[[Incident], Decision | None]) -> Incident | None:
         """Something happened to an open incident beside its check: acknowledged, escalated, diagnosed. `change` is
         given the incident as it is now and says what becomes of it. None when it is not open (any more)."""
-        incident = self.incidents.get(incident_id)
-        if incident is None:
+        amended = self._cases.amend(incident_id, change)
+        if amended is None:
             return None
-        decision = change(incident)
-        if decision is None:
-            return incident
-        check, state = self.checks[incident.check_id], self.states[incident.check_id]
-        seen = self.latest.get(check.id)
-        told, messages = self._gear.teller.tell(
-            decision, check, state.verdicts, seen.evidence if seen else (), self._kept_quiet(check.id)
-        )
-        self._keep(told)
-        timeline = (decision.entry, *unsaid_note(decision, told))
-        await self._gear.recorder.commit(Commit(incidents=(told,), timeline=timeline, messages=messages))
-        self._heard(decision, told)
-        return told
+        incident, written = amended
+        if written.heard:
+            await self._gear.recorder.commit(written.into(Commit()))
+            self._cases.hear(written)
+        return incident
 
     def scan(self) -> None:
         """Called every second: which checks are overdue by now."""
@@ -126,46 +139,48 @@ class Corridor:
                 log.warning("check_overdue", check=state.check_id, expected_by=state.expected_by)
                 self._in_background(self._tick(state.check_id))
         self._shared = {at: shared for at, shared in self._shared.items() if now - at < timedelta(minutes=1)}
+        if self._pruned_at is None or not timedelta(0) <= now - self._pruned_at < timedelta(minutes=1):
+            self._pruned_at = now
+            self._cases.prune()
 
     # -- the catalogue in force ------------------------------------------------------------------------------------
 
-    def restore(self, states: Mapping[str, CheckState], latest: Mapping[str, Outcome], open_: list[Incident]) -> None:
-        """What the store remembers of a former life. Levels that were pending wait for a new look."""
-        self.states = {k: replace(s, pending_until=None, expected_by=None) for k, s in states.items()}
-        self.latest = dict(latest)
-        for incident in open_:
-            self._keep(incident)
+    def restore(
+        self,
+        states: Mapping[str, CheckState],
+        latest: Mapping[str, Outcome],
+        incidents: Iterable[Incident],
+        members: Iterable[Member] = (),
+    ) -> None:
+        """What the store remembers of a former life: also of incidents that are over, as long as they may be reopened.
+        Levels that were pending wait for a new look."""
+        self._known.states = {k: replace(s, pending_until=None, expected_by=None) for k, s in states.items()}
+        self._known.latest = dict(latest)
+        self._cases.restore(incidents, members)
 
     async def adopt(self, catalogue: Catalogue) -> list[str]:
-        """Put a catalogue in force; returns the ids of checks that are gone. Their incidents end, and are told."""
+        """Put a catalogue in force; returns the ids of checks that are gone. They leave their incidents."""
         self._catalogue = catalogue
         self._gear.teller.catalogue = catalogue
-        self._dependants = dependants(catalogue.checks)
         # a check that is switched off is as good as gone
-        self.checks = {check_id: check for check_id, check in catalogue.checks.items() if check.enabled}
+        self._known.checks = {check_id: check for check_id, check in catalogue.checks.items() if check.enabled}
         gone = [check_id for check_id in self.states if check_id not in self.checks]
         for check_id in gone:
-            del self.states[check_id]
-            self.latest.pop(check_id, None)
-            self.suppressed.pop(check_id, None)
+            del self._known.states[check_id]
+            self._known.latest.pop(check_id, None)
             self._runs.forget(check_id)
-            self._disarm(check_id)
+            self._waits.disarm(check_id)
         self._gear.metrics.forget(gone)
         now = self._gear.now()
         self._scanned_at = self._scanned_at or now
-        for incident in list(self.incidents.values()):
-            if incident.check_id not in self.checks:
-                decision = abandon(incident, now, f"{incident.check_id} is no longer watched")
-                ended, messages = self._gear.teller.tell_again(decision)
-                self._keep(ended)
-                await self._gear.recorder.commit(
-                    Commit(incidents=(ended,), timeline=(decision.entry,), messages=messages)
-                )
-                self._heard(decision, ended)
         for check in self.checks.values():
             state = self.states.get(check.id) or CheckState(check.id)
             if state.expected_by is None or state.fingerprint != check.fingerprint:
-                self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
+                self._known.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
+        written = self._cases.adopt(catalogue)
+        if written.heard:
+            await self._gear.recorder.commit(written.into(Commit()))
+            self._cases.hear(written)
         return gone
 
     def expect_again(self) -> None:
@@ -173,7 +188,7 @@ class Corridor:
         now = self._gear.now()
         for check in self.checks.values():
             state = self.states.get(check.id) or CheckState(check.id)
-            self.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
+            self._known.states[check.id] = replace(state, expected_by=self._expected_by(check, now))
 
     # -- one run ---------------------------------------------------------------------------------------------------
 
@@ -227,7 +242,7 @@ class Corridor:
             await self._look_at_dependencies(check, outcome.started)
             old = self.states.get(check.id) or old
             state, transitions = advance(check, old, outcome, self._gear.now(), expected)
-        self.latest[check.id] = outcome
+        self._known.latest[check.id] = outcome
         await self._settle(check, state, [t.kind for t in transitions], outcome, marks)
 
     async def _tick(self, check_id: str) -> None:
@@ -251,46 +266,16 @@ class Corridor:
         marks: Mapping[str, datetime] = NO_MARKS,
     ) -> None:
         """Remember, decide, commit: nobody is told before all of it is durable."""
-        self.states[check.id] = state
-        self._arm(check, state)
-        if self.suppressed:
-            self._release(check.id)
-        incident = self._open_incident(check.id)
-        decision = self._decision(check, state, incident)
-        outcomes = (outcome,) if outcome is not None else ()
-        if decision is None:
-            notes = _notes(incident, kinds, self._gear.now()) if incident and kinds else ()
-            await self._gear.recorder.commit(Commit(outcomes, (state,), timeline=notes, marks=marks))
-            return
-        seen = outcome or self.latest.get(check.id)
-        told, messages = self._gear.teller.tell(
-            decision, check, state.verdicts, seen.evidence if seen else (), self._kept_quiet(check.id)
-        )
-        self._log(decision, told)
-        self._keep(told)
-        timeline = (decision.entry, *unsaid_note(decision, told), *_notes(told, kinds, self._gear.now()))
-        await self._gear.recorder.commit(Commit(outcomes, (state,), (told,), timeline, messages, marks))
-        self._heard(decision, told)
-
-    def _decision(self, check: Check, state: CheckState, incident: Incident | None) -> Decision | None:
-        if state.firing and incident is None:
-            cause = blocker(check, self.checks, self.states)
-            if cause:
-                if self.suppressed.get(check.id) != cause:
-                    self.suppressed[check.id] = cause
-                    log.info("incident_suppressed", check=check.id, because_of=cause)
-                return None
-        self.suppressed.pop(check.id, None)
-        return decide(check, state, incident, self._gear.now()) if state.firing or incident else None
-
-    def _release(self, check_id: str) -> None:
-        """A dependency in order again explains nothing any more: what it kept quiet is looked at again."""
-        for quiet in [c for c, cause in self.suppressed.items() if cause == check_id]:
-            check = self.checks.get(quiet)
-            if check is None or not blocker(check, self.checks, self.states):
-                del self.suppressed[quiet]
-                if check is not None:
-                    self._runs.launch(Due(check, self._gear.now(), "confirm"))
+        self._known.states[check.id] = state
+        if self._waits.arm(check.id, state.pending_until, self._gear.now()) and state.pending_until is not None:
+            self.confirm(check.id, state.pending_until)
+        for quiet in self._cases.release(check.id):
+            self._runs.launch(Due(quiet, self._gear.now(), "confirm"))
+        written = self._cases.consider(check, state, kinds)
+        commit = Commit((outcome,) if outcome is not None else (), (state,), marks=marks)
+        await self._gear.recorder.commit(written.into(commit) if written else commit)
+        if written:
+            self._cases.hear(written)
 
     async def _look_at_dependencies(self, check: Check, since: datetime) -> None:
         """Before a check fires, what it depends on gets a look no older than its own."""
@@ -309,83 +294,19 @@ class Corridor:
         system = self._catalogue.systems.get(check.system)
         return system.zone if system else ZoneInfo("UTC")
 
-    def _open_incident(self, check_id: str) -> Incident | None:
-        return self.incidents.get(self._incident_of.get(check_id, ""))
-
-    def _kept_quiet(self, check_id: str) -> list[str]:
-        found = self._dependants.get(check_id, ())
-        return [d for d in found if (state := self.states.get(d)) and state.level is not Level.OK]
-
     def _expected_by(self, check: Check, now: datetime) -> datetime | None:
         due = next_due(check, now) if check.enabled else None
         return due + check.grace if due else None
-
-    def _arm(self, check: Check, state: CheckState) -> None:
-        """A pending level gets a run when it would count, and counts shortly after whatever that run does."""
-        armed = self._timers.get(check.id)
-        if armed is not None and armed[0] == state.pending_until:
-            return
-        self._disarm(check.id)
-        if state.pending_until is None:
-            return
-        self.confirm(check.id, state.pending_until)
-        delay = (state.pending_until - self._gear.now()).total_seconds() + CONFIRMATION
-        self._count_in(check.id, state.pending_until, max(delay, 0.0))
-
-    def _count_in(self, check_id: str, moment: datetime, delay: float) -> None:
-        loop = asyncio.get_running_loop()
-        planned = loop.time() + delay
-
-        def count() -> None:
-            if loop.time() > planned + CONFIRMATION:  # this process was held up: the confirming run has only just begun
-                self._count_in(check_id, moment, CONFIRMATION)
-            else:
-                self._in_background(self._tick(check_id))
-
-        self._timers[check_id] = (moment, loop.call_later(delay, count))
-
-    def _disarm(self, check_id: str) -> None:
-        armed = self._timers.pop(check_id, None)
-        if armed is not None:
-            armed[1].cancel()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    def _keep(self, incident: Incident) -> None:
-        gauge = self._gear.metrics.incidents_open
-        before = self.incidents.pop(incident.id, None)
-        if before is not None:
-            gauge.labels(before.system, before.severity).dec()
-        if incident.is_open:
-            self.incidents[incident.id] = incident
-            self._incident_of[incident.check_id] = incident.id
-            gauge.labels(incident.system, incident.severity).inc()
-        else:
-            self._incident_of.pop(incident.check_id, None)
-
-    def _heard(self, decision: Decision, incident: Incident) -> None:
-        for listener in self.on_incident:
-            listener(decision, incident)
-
-    def _log(self, decision: Decision, incident: Incident) -> None:
-        method = log.warning if decision.event in ("firing", "worsened") else log.info
-        method(
-            "incident_" + {"firing": "opened"}.get(decision.event, decision.event),
-            incident=incident.id,
-            check=incident.check_id,
-            severity=incident.severity,
-            status=incident.level.name.lower(),
-            reason=incident.reason,
-            channels=list(incident.details.get("channels", ())),
-        )
-
     async def drain(self, grace: float) -> None:
         """Let what runs finish within `grace` seconds, cut short and record the rest."""
-        for check_id in list(self._timers):
-            self._disarm(check_id)
+        self._waits.close()
+        self._cases.close()
         self._runs.close()
         running: list[asyncio.Task[Any]] = [*self._runs.tasks(), *self._background]
         if running:
@@ -395,8 +316,3 @@ class Corridor:
             task.cancel()
         if running:
             await asyncio.wait(running, timeout=2)
-
-
-def _notes(incident: Incident, kinds: Collection[str], now: datetime) -> tuple[TimelineEntry, ...]:
-    texts = {"flapping": "flapping: kept open until it is steady", "steady": "steady again"}
-    return tuple(TimelineEntry(incident.id, now, kind, texts[kind]) for kind in kinds if kind in texts)
