@@ -24,10 +24,10 @@ SINCE = "acknowledged_since"  # in an incident's details: when the acknowledgeme
 class Decision:
     """The incident as it is from now on, what happened to it, and its timeline's entry of that.
 
-    `event` is firing, reopened, worsened, improved, changed, joined, storm, recovered, left, resolved or acknowledged, or what
-    a service makes of it (updated, escalated, ...). `update` says what is new where the incident itself is as before
-    (see message.py); `also` are channels told beside the routed ones, or `alone`; `softly`: told only where it amends
-    what was said and is no message of its own. `members` are those it changed.
+    `event` is firing, reopened, worsened, improved, changed, joined, storm, recovered, left, resolved or acknowledged,
+    or what a service makes of it (updated, escalated, ...). `update` says what is new where the incident itself is as
+    before (see message.py); `also` are channels told beside the routed ones, or `alone`; `softly`: told only where it
+    amends what was said and is no message of its own. `members` are those it changed.
     """
 
     incident: Incident
