@@ -218,8 +218,8 @@ class Cases:
             if event in ("storm", "joined", "recovered"):
                 update = news(case, event, telling.last)
                 event = "worsened" if _is_another_severity(incident) else "updated"
-            elif event == "firing" and incident.reopened:
-                event = "reopened"
+            elif event == "firing" and incident.reopened and incident.details.get("channels"):
+                event = "reopened"  # to those who have heard of it
         incident = replace(incident, telling=told(telling, at))
         entry = TimelineEntry(incident.id, at, "told", "")
         return self._tell(Decision(incident, event, entry, update=update), written)
