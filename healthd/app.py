@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -199,10 +199,7 @@ class App:
         assert self._catalogue is not None
         await self.store.open()
         states = await self.store.states()
-        # longer than any system's time for reopening is of no use, and shorter ones are heeded when it comes to that
-        since = self._now() - max(
-            (system.grouping.reopen_within for system in self._catalogue.systems.values()), default=timedelta(0)
-        )
+        since = self._corridor.reopenable_since(self._catalogue)
         incidents, members = await self.store.open_incidents(since), await self.store.open_members(since)
         self._corridor.restore(states, await self.store.latest(), incidents, members)
         for service in self._services:

@@ -145,6 +145,11 @@ class Corridor:
 
     # -- the catalogue in force ------------------------------------------------------------------------------------
 
+    def reopenable_since(self, catalogue: Catalogue) -> datetime:
+        """Incidents that ended before then cannot be reopened in any system."""
+        longest = (system.grouping.reopen_within for system in catalogue.systems.values())
+        return self._gear.now() - max(longest, default=timedelta(0))
+
     def restore(
         self,
         states: Mapping[str, CheckState],
