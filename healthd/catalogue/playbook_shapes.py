@@ -52,6 +52,8 @@ class DiagnosticShape(StepShape):
     """what is a finding: a row's name, a row, or a list of either"""
     timeout: PositiveDuration | None = None
     """for the look; at most 30s"""
+    enabled: bool = True
+    """whether healthd looks by itself"""
     finding: str = ""
     """what it means when the look is not in order; {value}, {series}, {limit} and {measure} are filled in"""
     suggest: str = ""

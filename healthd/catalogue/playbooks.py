@@ -70,14 +70,15 @@ class PlaybookReader:
         step = replace(_step(shape), finding=shape.finding, suggest=shape.suggest)
         subject = f"{playbook}: step {step.title!r}"
         if shape.check:
-            return replace(step, check=self._referred(shape.check, node, subject))
+            referred = self._referred(shape.check, node, subject)
+            return replace(step, check=referred) if shape.enabled else step
         if shape.probe is None or not isinstance(node, MappingNode):
             return step
         probe = read_probe(node, self._frame.sections.defaults, subject, self._context)
         if probe is None:
             return step
         rows = self._rows.read(shape.thresholds, node, probe, subject)
-        if probe.params is None:
+        if probe.params is None or not shape.enabled:
             return step
         self._context.keep_secret(secrets_in(probe.params))
         spec, usual = ProbeSpec(probe.type, probe.params), {row.key for row in probe.kind.defaults}

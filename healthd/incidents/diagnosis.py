@@ -102,8 +102,9 @@ def _finding(step: Step, outcome: Outcome) -> Verdict | None:
 
 
 def _filled(step: Step, template: str, verdict: Verdict, outcome: Outcome) -> str:
-    """The finding in its author's words; in the judge's where there are none, or none for this row."""
-    meant = not step.rows or verdict.row in step.rows
+    """The finding in its author's words; in the judge's where there are none, or none for this row: what is said of a
+    value is not meant for a server that does not answer."""
+    meant = verdict.row in step.rows if step.rows else verdict.measure != "up"
     if template and meant:
         return _cut(_fill(template, verdict), MAX_TEXT)
     return _cut(f"{step.title.rstrip('?')}: {outcome.reason or describe(verdict)}", MAX_TEXT)

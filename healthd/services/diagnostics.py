@@ -101,7 +101,11 @@ class Diagnostics:
         assert self._catalogue is not None
         system = self._catalogue.systems.get(incident.system)
         playbook = system.playbooks.get(incident.playbook) if system else None
-        return [step for step in playbook.diagnostics if step.is_run][:MAX_STEPS] if playbook else ()
+        return [step for step in playbook.diagnostics if self._is_run(step)][:MAX_STEPS] if playbook else ()
+
+    def _is_run(self, step: Step) -> bool:
+        """What is switched off in this installation is not looked at here either."""
+        return step.look is not None or step.check in self._house.corridor.checks
 
     def _ended(self, incident_id: str, task: asyncio.Task[None]) -> None:
         if self._under_way.get(incident_id) is task:
@@ -145,7 +149,7 @@ class Diagnostics:
         """The answer of its own look, or of the check it names; one that others have just asked for is shared."""
         check = step.look or self._house.corridor.checks.get(step.check)
         if check is None:
-            raise LookupError(f"the check {step.check} is switched off")
+            raise LookupError(f"the check {step.check} is no longer there")
         now = self._house.now()
         if step.look is None:
             latest = self._house.corridor.latest.get(check.id)
