@@ -5,29 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import ChainMap
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
-from healthd.loading import builtin, load_catalogue, secrets_of
+from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.look import Looker, slots_of
 from healthd.metrics import Metrics
-from healthd.model.catalogue import Catalogue
+from healthd.model.catalogue import ATTESTATION, Catalogue
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.redact import Redactor
 from healthd.notify import Outbox
 from healthd.pauses import Pauses
 from healthd.probes import PROBES
-from healthd.probes.base import ProbeLimits, Resources
+from healthd.probes.base import Probe, ProbeLimits, Resources
 from healthd.report import Objective, Report
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
+from healthd.services.attestations import AttestationProbe, Attestations
 from healthd.services.diagnostics import Diagnostics
 from healthd.services.escalation import Escalation
 from healthd.services.quiet import Quiet
@@ -79,7 +81,8 @@ class App:
         self._teller = Teller(settings.public_url or f"http://{settings.host}:{settings.port}")
         self._outbox = Outbox(self.store, observe=self._notified, now=now)
         self._resources = Resources()
-        self._looker = Looker(PROBES, self._resources, _limits(settings))
+        self._own_probes: dict[str, Probe] = {}  # those that look at what only this process knows
+        self._looker = Looker(ChainMap(self._own_probes, cast(Any, PROBES)), self._resources, _limits(settings))
         self._slots = slots_of(settings)
         self._corridor = Corridor(
             Gear(
@@ -125,8 +128,18 @@ class App:
         )
         self._reports = Reports(house)
         self.silences, self.windows = Silences(house), Windows(house)
+        self.attestations = Attestations(house)
+        self._own_probes[ATTESTATION] = AttestationProbe(self.attestations)
         quiet = Quiet(house, (self.windows, self.silences))
-        return [self._reports, self.silences, self.windows, quiet, Diagnostics(house), Escalation(house)]
+        return [
+            self._reports,
+            self.silences,
+            self.windows,
+            quiet,
+            self.attestations,
+            Diagnostics(house),
+            Escalation(house),
+        ]
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -139,7 +152,7 @@ class App:
 
     def read_catalogue(self) -> None:
         """First reading; raises CatalogueError with everything that is wrong."""
-        self._catalogue = load_catalogue(self.settings)
+        self._catalogue = in_force(load_catalogue(self.settings))
         for warning in self._catalogue.warnings:
             log.warning("catalogue_warning", detail=warning)
 
@@ -219,7 +232,7 @@ class App:
         if self.settings.reload_watch:
             self._background(self._watch_files())
         self._not_ready = []
-        log.info("ready", systems=len(self._catalogue.systems), checks=len(self._catalogue.checks))
+        log.info("ready", systems=len(self._catalogue.watched), checks=sum(self._catalogue.counts.values()))
 
     # -- the catalogue ---------------------------------------------------------------------------------------------
 
@@ -227,7 +240,7 @@ class App:
         """Read the catalogue again: all or nothing."""
         async with self._reloading:
             try:
-                new = await asyncio.to_thread(load_catalogue, self.settings)
+                new = in_force(await asyncio.to_thread(load_catalogue, self.settings))
             except CatalogueError as error:
                 self.metrics.reload_ok.set(0)
                 problems = tuple(str(problem) for problem in error.problems)
@@ -272,8 +285,8 @@ class App:
         self.metrics.reload_ok.set(1)
         self.metrics.reload_at.set(self._now().timestamp())
         self.metrics.catalogue_checks.clear()
-        for system in catalogue.systems.values():
-            self.metrics.catalogue_checks.labels(system.name).set(len(system.checks))
+        for system, count in catalogue.counts.items():
+            self.metrics.catalogue_checks.labels(system).set(count)
 
     async def _watch_files(self) -> None:
         async for _ in watch(self.settings.checks):

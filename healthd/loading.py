@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from pydantic import BaseModel, SecretStr
 
 from healthd.catalogue import load
-from healthd.model.catalogue import Catalogue, ChannelSpec
+from healthd.model.catalogue import Catalogue, ChannelSpec, System
 from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
 from healthd.settings import Settings, SettingsError
@@ -28,6 +30,17 @@ def load_catalogue(settings: Settings, folders: Sequence[str] = ()) -> Catalogue
         settings=settings,
         environment=os.environ,
     )
+
+
+def in_force(catalogue: Catalogue, *own: System) -> Catalogue:
+    """What runs: the catalogue's checks, its attestations as checks, and systems of our `own`."""
+    systems = {
+        name: replace(system, checks=(*system.checks, *system.tasks), tasks=()) if system.tasks else system
+        for name, system in catalogue.systems.items()
+    }
+    systems |= {system.name: system for system in own if system.name not in systems}
+    checks = {check.id: check for system in systems.values() for check in system.checks}
+    return replace(catalogue, systems=MappingProxyType(systems), checks=MappingProxyType(checks))
 
 
 def builtin(settings: Settings) -> Mapping[str, ChannelSpec]:

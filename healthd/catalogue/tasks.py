@@ -57,7 +57,7 @@ def usual_due(rule: Rule) -> timedelta:
 def _check(frame: Frame, attestation: Attestation, rule: Rule | None, grace: timedelta) -> Check:
     due = attestation.within or attestation.due or (usual_due(rule) if rule else DAY)
     remind = attestation.remind if attestation.remind is not None else min(DAY, due / 2)
-    task = Task(due, remind, attestation.who, attestation.severities)
+    task = Task(f"{frame.name}/{attestation.name}", due, remind, attestation.who, attestation.severities)
     severity = attestation.severity or _mildest(frame)
     probe, rules = ProbeSpec(ATTESTATION, task), (rule,) if rule else ()
     unknown, flapping = UnknownPolicy(), Flapping(enabled=False)

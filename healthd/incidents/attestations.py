@@ -89,6 +89,11 @@ def reminders(request: Request, task: Task, now: datetime) -> int:
     return max(request.reminded, int((now - request.asked_at) / task.remind))
 
 
+def reminded(request: Request, count: int) -> Request:
+    """It has been asked for again, `count` times in all."""
+    return replace(request, reminded=count)
+
+
 def look(requests: Sequence[Request], now: datetime, zone: ZoneInfo) -> Observation:
     """What its check sees: how many are open, and how long the oldest of them has been overdue."""
     open_ = sorted((r for r in requests if r.is_open), key=lambda r: r.late_from)
@@ -100,13 +105,13 @@ def look(requests: Sequence[Request], now: datetime, zone: ZoneInfo) -> Observat
     return Observation(measurements, evidence, note)
 
 
-def ask_notice(requests: Sequence[Request], system: System, at: datetime, *, again: bool) -> Notice:
-    """What is told when tasks of one system are asked for, or asked for again."""
+def ask_notice(requests: Sequence[Request], system: System, at: datetime, *, again: bool, page: str = "") -> Notice:
+    """What is told when tasks of one system are asked for, or asked for again. `page` is healthd's address."""
     first, zone = requests[0], system.zone
     verb = "Still to be done" if again else "To be done"
     many = len(requests) > 1
     title = f"{verb}: {len(requests)} tasks of {system.title}" if many else f"{verb}: {first.title}"
-    text = "\n".join(_line(r, zone) for r in requests) if many else _one(first, zone)
+    text = "\n".join(_line(r, zone) for r in requests) if many else _one(first, zone, page)
     due = min(r.due_by for r in requests)
     people = ", ".join(dict.fromkeys(r.who for r in requests if r.who))
     fields = (("Due by", _clock(due, zone)), *((("Who", people),) if people else ()))
@@ -185,19 +190,21 @@ def _notice_id(requests: Sequence[Request], *, again: bool) -> str:
     return f"{first.id}/{'again' if again else 'asked'}-{blake2s(all_.encode(), digest_size=4).hexdigest()}"
 
 
-def _one(request: Request, zone: ZoneInfo) -> str:
+def _one(request: Request, zone: ZoneInfo, page: str) -> str:
     parts = [request.description] if request.description else []
     parts.append(f"Due by {_clock(request.due_by, zone)}{_who(request)}.")
     if request.overdue_since:
         parts.append(f"It was not done the last time: overdue since {_clock(request.overdue_since, zone)}.")
     if request.incident:
-        parts.append(f"The filled-in draft: /api/v1/incidents/{request.incident}/postmortem")
+        parts.append(f"The filled-in draft: {page.rstrip('/')}/api/v1/incidents/{request.incident}/postmortem")
     parts.append(f"Sign for it on its page, or: `healthd attest {request.id}`")
     return "\n\n".join(parts)
 
 
 def _line(request: Request, zone: ZoneInfo) -> str:
-    return f"- {request.title}{_who(request)}, due by {_clock(request.due_by, zone)}: `healthd attest {request.id}`"
+    again = ", not done the last time" if request.overdue_since else ""
+    due = f"due by {_clock(request.due_by, zone)}{again}"
+    return f"- {request.title}{_who(request)}, {due}: `healthd attest {request.id}`"
 
 
 def _when(request: Request, zone: ZoneInfo) -> str:

@@ -23,6 +23,7 @@ class Task:
     `severities`: asked for after each incident of one of them, instead of at a cadence.
     """
 
+    check: str  # system/name
     due: timedelta
     remind: timedelta
     who: str = ""
@@ -71,7 +72,7 @@ class Request:
     @property
     def was_late(self) -> bool:
         """Signed for after it was due."""
-        return self.closed_at is not None and bool(self.given_by) and self.closed_at > self.due_by
+        return self.closed_at is not None and bool(self.given_by) and self.closed_at > self.late_from
 
     def state(self, now: datetime) -> str:
         """due, overdue, given, or missed (nobody signed for it)."""

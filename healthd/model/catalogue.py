@@ -310,6 +310,16 @@ class Catalogue:
     tasks: Mapping[str, Check] = field(default_factory=dict)  # attestations by id; no id is a check's as well
     secrets: frozenset[str] = field(default_factory=frozenset, repr=False)  # substituted values never to be shown
 
+    @property
+    def watched(self) -> tuple[System, ...]:
+        """Its systems but healthd itself."""
+        return tuple(system for system in self.systems.values() if not system.own)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many checks look at each of these; attestations do not."""
+        return {s.name: sum(not check.is_attestation for check in s.checks) for s in self.watched}
+
     def severity(self, system: str, name: str) -> Severity:
         """The severity of that name, or a nameless middle one for a system without a scale."""
         return self.systems[system].severities.get(name) or Severity(name, 3)

@@ -81,7 +81,7 @@ class Reports:
         """Availability of every check of a system. KeyError for an unknown one."""
         assert self._house.teller.catalogue is not None
         found = self._house.teller.catalogue.systems[system]
-        return await self._objectives([c for c in found.checks if c.enabled], found.objective, self._house.now())
+        return await self._objectives([c for c in found.checks if c.enabled and not c.is_attestation], found.objective, self._house.now())
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Reports:
         outcomes = {**newest, **run.arrived}
         before = await self._before(found.key, run.due)
         review = found.period >= REVIEW_FROM
-        enabled = [c for c in found.system.checks if c.enabled]
+        enabled = [c for c in found.system.checks if c.enabled and not c.is_attestation]
         watched = checks | {c.id: c for c in enabled} if review else checks
         points, growing = await self._histories(list(watched.values())[:MOST_PLOTS], {**latest, **outcomes}, now)
         return build(

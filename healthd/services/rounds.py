@@ -102,7 +102,8 @@ class Rounds:
 
 def rounds_of(system: System, now: datetime) -> Iterator[Round]:
     """The system's calendar cadences that something runs at, or is gathered at."""
-    enabled = [check for check in system.checks if check.enabled]
+    # what people sign for stands in a part of its own
+    enabled = [check for check in system.checks if check.enabled and not check.is_attestation]
     for cadence in system.cadences.values():
         checks = tuple(check for check in enabled if cadence.name in check.cadences)
         plans = tuple(plan for plan in system.runbook.reports if plan.cadence == cadence.name)
