@@ -93,6 +93,8 @@ class PlaybookShape(Shape):
     """where it is documented"""
     severity: str | None = None
     """its documented severity"""
+    response: PositiveDuration | None = None
+    """how soon somebody is to respond to it, where that is not what its severity says"""
     symptoms: Words = ()
     """how the failure shows"""
     likely_cause: str = ""

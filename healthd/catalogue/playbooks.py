@@ -64,6 +64,7 @@ class PlaybookReader:
             ),
             remediation=tuple(map(_step, shape.remediation)),
             covers=shape.covers,
+            response=shape.response,
         )
 
     def _diagnostic(self, shape: DiagnosticShape, node: Node, place: str, playbook: str) -> Step:

@@ -71,7 +71,7 @@ def _late(incident: Incident, clocks: Clocks, policy: Policy, now: datetime) -> 
     severity = policy.severity
     assert severity.response is not None
     kept = replace(clocks, late=(*clocks.late, severity.name), updated=now).kept_by(incident)
-    text = f"nobody has acknowledged it within {_words(severity.response)}, as {severity.name} asks for"
+    text = f"nobody has acknowledged it within {_words(severity.response)} ({severity.name})"
     following = first_due(kept, severity, policy.chain, now)
     alone = following is not None and following.kind is Kind.LEVEL
     entry = TimelineEntry(incident.id, now, "unanswered", text)

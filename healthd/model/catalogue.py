@@ -220,7 +220,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """What to do about one kind of failure."""
+    """What to do about one kind of failure. `response`: how soon somebody is to, where not as its severity says."""
 
     name: str
     title: str
@@ -231,6 +231,7 @@ class Playbook:
     diagnostics: tuple[Step, ...] = ()
     remediation: tuple[Step, ...] = ()
     covers: tuple[str, ...] = ()
+    response: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

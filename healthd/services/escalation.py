@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -80,6 +81,9 @@ class Escalation:
         if system is None or self._catalogue is None:
             return None
         severity = self._catalogue.severity(incident.system, incident.severity)
+        playbook = system.playbooks.get(incident.playbook)
+        if playbook is not None and playbook.response is not None:
+            severity = replace(severity, response=playbook.response)
         return Policy(severity, system.runbook.escalation, {c.name: c for c in system.runbook.contacts})
 
     def _why_quiet(self, incident: Incident) -> str:

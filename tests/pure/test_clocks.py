@@ -136,7 +136,7 @@ def test_a_late_response_is_told_once_and_not_beside_a_level() -> None:
     incident, done = until(opened(), rules, at(15))
     assert [d.update["kind"] for d in done] == ["escalated", "unanswered"]
     assert not done[1].alone
-    assert done[1].entry.text == "nobody has acknowledged it within 15m, as SEV1 asks for"
+    assert done[1].entry.text == "nobody has acknowledged it within 15m (SEV1)"
     assert levels(until(incident, rules, at(30))[1]) == ["l2"]
     _, both = until(opened(), policy(response=30 * MINUTE), at(30))
     assert [(d.update["kind"], d.alone) for d in both][1:] == [("unanswered", True), ("escalated", False)]
