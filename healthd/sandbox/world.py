@@ -18,6 +18,7 @@ W = TypeVar("W")
 WORLDS = {
     "syncwatch": "healthd.sandbox.syncwatch.world:SyncWatch",
     "syncup": "healthd.sandbox.syncup.world:SyncUp",
+    "synk": "healthd.sandbox.synk.world:Synk",
 }
 
 

@@ -7,16 +7,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from secrets import SystemRandom
-from typing import Any
 
 from aiohttp import web
-from psycopg import AsyncConnection
 from psycopg import Error as DatabaseError
 
-from healthd.sandbox.child import free_port
 from healthd.sandbox.parts.certificates import IssuedCertificate
 from healthd.sandbox.parts.docker import Container
 from healthd.sandbox.parts.files import AccessLog, ErrorLog, Request
+from healthd.sandbox.parts.link import Link
+from healthd.sandbox.parts.listener import Listener
 
 _random = SystemRandom()
 _USUAL_HEADERS = {
@@ -28,7 +27,6 @@ _USUAL_HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 _ADDRESS = "X-Real-IP"  # whom the emulated users' requests come from
-_DATABASE_PATIENCE = 2.0  # seconds
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -52,64 +50,29 @@ class Behaviour:
 
 
 class Application:
-    """The site on one port. Each request is a line of nginx's access log and of the backend's container."""
+    """`site` is what nginx shows. Each request is a line of nginx's access log and of the backend's container."""
 
     def __init__(
         self, certificate: IssuedCertificate, database_url: str, access: AccessLog, errors: ErrorLog, backend: Container
     ) -> None:
-        self.port = free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.site = Listener(self._routes, middlewares=[self._served], certificate=certificate)
         self.behaviour = Behaviour()
-        self._certificate, self._database_url = certificate, database_url
+        self._database = Link(database_url)
         self._access, self._errors, self._backend = access, errors, backend
-        self._connection: AsyncConnection[Any] | None = None
-        self._turn = asyncio.Lock()  # one question at a time on the one connection
-        self._runner: web.AppRunner | None = None
 
-    @property
-    def running(self) -> bool:
-        return self._runner is not None
+    async def close(self) -> None:
+        """Stop listening for good."""
+        await self.site.stop()
+        await self._database.close()
 
-    async def start(self) -> None:
-        """Listen."""
-        if self._runner is not None:
-            return
-        application = web.Application(middlewares=[self._served])
-        application.add_routes(
-            [
-                web.get("/", self._home),
-                web.get("/health/", self._health),
-                web.get("/api/items/", self._items),
-                web.post("/api/items/", self._add),
-                web.post("/accounts/login/", self._login),
-            ]
-        )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._certificate.context).start()
-
-    async def stop(self) -> None:
-        """Stop listening and cut what is connected."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Ask the database. Raises psycopg.Error or TimeoutError."""
-        async with self._turn, asyncio.timeout(_DATABASE_PATIENCE):
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = await AsyncConnection.connect(self._database_url, autocommit=True)
-                cursor = await self._connection.execute(sql.encode(), values)
-                return await cursor.fetchall() if cursor.description else []
-            except (DatabaseError, asyncio.CancelledError):
-                if self._connection is not None:
-                    await self._connection.close()
-                self._connection = None
-                raise
+    def _routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self._home),
+            web.get("/health/", self._health),
+            web.get("/api/items/", self._items),
+            web.post("/api/items/", self._add),
+            web.post("/accounts/login/", self._login),
+        ]
 
     @web.middleware
     async def _served(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -147,7 +110,7 @@ class Application:
 
     async def _health(self, _: web.Request) -> web.Response:
         try:
-            database = bool(await self.query("SELECT 1"))
+            database = bool(await self._database.query("SELECT 1"))
         except (DatabaseError, TimeoutError):
             database = False
         well = database and self.behaviour.healthy
@@ -155,12 +118,12 @@ class Application:
         return web.json_response(body, status=200 if well else 503)
 
     async def _items(self, _: web.Request) -> web.Response:
-        rows = await self.query("SELECT id, path FROM api_activity ORDER BY id DESC LIMIT 10")
+        rows = await self._database.query("SELECT id, path FROM api_activity ORDER BY id DESC LIMIT 10")
         return web.json_response([{"id": number, "path": path} for number, path in rows])
 
     async def _add(self, request: web.Request) -> web.Response:
         body = await request.json()
-        await self.query(
+        await self._database.query(
             "INSERT INTO api_activity (user_id, method, path) VALUES (%s, 'POST', '/api/items/')", int(body["user"])
         )
         return web.json_response({"added": True}, status=201)

@@ -42,12 +42,12 @@ def _behave(**values: Any) -> Act:
 
 async def _stop_backend(synk: Production) -> None:
     synk.docker.container("backend").exit(1)
-    await synk.application.stop()
+    await synk.application.site.stop()
 
 
 async def _start_backend(synk: Production) -> None:
     synk.docker.container("backend").recover()
-    await synk.application.start()
+    await synk.application.site.start()
 
 
 async def _stop_database(synk: Production) -> None:
@@ -152,8 +152,8 @@ _SERVICES: tuple[Fault[Production], ...] = (
     ),
     Fault(
         "site-down", "nginx refuses connections while the services run", ("site", "health"), _SOON,
-        lambda w: w.application.stop(), lambda w: w.application.start(), quiet=("response-time", "security-headers"),
-        incident=Opens("service-down", "critical"),
+        lambda w: w.application.site.stop(), lambda w: w.application.site.start(),
+        quiet=("response-time", "security-headers"), incident=Opens("service-down", "critical"),
     ),
     Fault(
         "site-errors", "the site answers with 500", ("site", "error-rate"), _SOON,

@@ -15,10 +15,10 @@ from healthd.sandbox.parts.disk import Disk
 from healthd.sandbox.parts.docker import Engine
 from healthd.sandbox.parts.dumps import dump
 from healthd.sandbox.parts.files import AccessLog, Backups, ErrorLog, Request
+from healthd.sandbox.parts.visitors import Visit, Visitors
 from healthd.sandbox.synk.application import Application
 from healthd.sandbox.synk.deployment import Deployment
-from healthd.sandbox.synk.schema import TABLES
-from healthd.sandbox.synk.traffic import Traffic
+from healthd.sandbox.synk.schema import TABLES, USERS
 from healthd.sandbox.world import state
 
 _random = SystemRandom()
@@ -27,6 +27,13 @@ BACKUP_NAME = "synk_backup_{day:%Y%m%d}.sql.gz"
 BACKUP_AGE = timedelta(hours=9)  # of the newest: below 24 hours, and yesterday has one of its own, at any time of day
 _NIGHTS = 9
 _LOG_LINES = 1500  # of the backend's last eight hours
+# little is written, so that last night's backup still resembles what is there
+_VISITS = (
+    Visit(300, "GET", "/"),
+    Visit(600, "GET", "/api/items/"),
+    Visit(90, "POST", "/accounts/login/"),
+    Visit(10, "POST", "/api/items/"),
+)
 _EVERY_MINUTE = "* * * * *"
 
 
@@ -47,23 +54,31 @@ class Production:
         self._compose()
         backend = self.docker.container("backend")
         self.application = Application(self.certificate, self.database.url, self.access, self.errors, backend)
-        self.traffic = Traffic(self.application.url, ssl.create_default_context(cafile=self.authority.file))
+        self.visitors = Visitors(
+            self.application.site.url,
+            _VISITS,
+            users=USERS,
+            body={"password": "correct"},
+            trusted=ssl.create_default_context(cafile=self.authority.file),
+        )
 
     async def start(self) -> None:
         """Start everything; returns when all of it answers."""
         self.deployment.make()
         self.access.history(_visits(), timedelta(days=30), timedelta(minutes=15))
         self._log_history()
-        await asyncio.gather(self.database.start(), self.docker.start(), self.disk.start(), self.application.start())
+        await asyncio.gather(
+            self.database.start(), self.docker.start(), self.disk.start(), self.application.site.start()
+        )
         content = await dump(self.database)
         await asyncio.to_thread(self.backups.fill, content, self.nights())
-        self.traffic.start()
+        self.visitors.start()
 
     async def stop(self) -> None:
         """Stop everything, users first."""
-        await self.traffic.stop()
+        await self.visitors.stop()
         parts: tuple[Callable[[], Awaitable[None]], ...] = (
-            self.application.stop, self.docker.stop, self.disk.stop, self.database.stop,
+            self.application.close, self.docker.stop, self.disk.stop, self.database.stop,
         )  # fmt: skip
         await asyncio.gather(*(part() for part in parts), return_exceptions=True)
 
@@ -76,7 +91,7 @@ class Production:
         """What checks/synk reads, at a pace fit for watching."""
         programs = self.deployment.programs
         return {
-            "SYNK_URL": self.application.url,
+            "SYNK_URL": self.application.site.url,
             "SYNK_DATABASE_URL": self.database.monitor_url,
             "SYNK_DOCKER_URL": self.docker.url,
             "SYNK_PROJECT": PROJECT,
@@ -107,7 +122,7 @@ class Production:
     def parts(self) -> dict[str, str]:
         """Each server with its address, and whether it runs."""
         return {
-            "site": state(self.application.running, self.application.url),
+            "site": state(self.application.site.running, self.application.site.url),
             "PostgreSQL": state(self.database.running, f"127.0.0.1:{self.database.port}"),
             "Docker": state(self.docker.running, self.docker.url),
             "disk": state(self.disk.running, str(self.disk.path)),
