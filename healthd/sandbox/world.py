@@ -37,7 +37,8 @@ class Fault(Generic[W]):
     `noticed_by` are exactly those that go WARNING or CRITICAL and open an incident (or join one); `quiet` those that
     find something as well and are kept quiet by a check they depend on. `incident` is what at least one of the open
     incidents names, None where nothing may be told. `after` says how soon, at the sandbox's pace. `act` and `mend` are
-    called with the world; `mend` works after an `act` that failed half-way.
+    called with the world; `mend` works after an `act` that failed half-way. `apart` are faults that cannot be broken at
+    the same time, although other checks notice them.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Fault(Generic[W]):
     mend: Callable[[W], Awaitable[object]]
     quiet: tuple[str, ...] = ()
     incident: Opens | None = None
+    apart: tuple[str, ...] = ()
 
 
 class World(Protocol):

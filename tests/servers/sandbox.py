@@ -21,14 +21,16 @@ PROJECT = Path(__file__).parents[2]
 class Sandbox:
     """One sandbox. `start` waits until it says that it is up."""
 
-    def __init__(self, folder: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, system: str = "syncwatch", env: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder / "sandbox"
         self.output = folder / "output"
         self.options = options
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEALTHD_", "SYNCWATCH_"))}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEALTHD_", "SYNC", "AWS_"))}
         self._env = {**clean, **(env or {})}
         self.process = Process(
-            [*HEALTHD, "sandbox", "start", "--folder", str(self.folder), *options],
+            [*HEALTHD, "sandbox", "start", system, "--folder", str(self.folder), *options],
             self.output, cwd=PROJECT, env=self._env,
         )  # fmt: skip
 
@@ -46,6 +48,11 @@ class Sandbox:
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`healthd sandbox WORDS` from another terminal."""
         return run("sandbox", *words, "--folder", str(self.folder), env=self._env)
+
+    @property
+    def call_environment(self) -> dict[str, str]:
+        """The environment its commands are called with."""
+        return self._env
 
     def healthd(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Another command of healthd, with the environment that the sandbox wrote down and further variables."""

@@ -1,0 +1,204 @@
+"""Walking through the faults of a sandbox: a daemon that watches it, and what is so of its checks and incidents."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from healthd.sandbox.world import Fault, World
+from tests.servers.process import Process, free_port
+from tests.servers.sandbox import HEALTHD, PROJECT, Sandbox
+
+AT_ONCE = 12  # runs asked for
+SLOW = 1.5  # seconds: a check that takes longer is looked at only where it matters
+PATIENCE = 45  # seconds until what was broken or mended must be seen
+# what a daemon joins into one incident is not what this is about: each check has its own
+APART = "  grouping: {window: 0s, storm: 0, reopen_within: 0s}\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one check stands."""
+
+    status: str
+    incident: str  # its id, "" without
+    reason: str
+
+    @property
+    def bad(self) -> bool:
+        return self.status in ("warning", "critical", "unknown")
+
+
+class Walk:
+    """The sandbox of a world, and a daemon that runs its checks when it is told to, and at its own pace."""
+
+    def __init__(self, world: type[World], folder: Path) -> None:
+        self.world = world
+        self.sandbox = Sandbox(folder, "--no-daemon", system=world.name)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.took: dict[str, float] = {}  # seconds of the last run, by check
+        self._folder = folder
+        self._log = folder / "healthd.log"
+        self._daemon: Process | None = None
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1", timeout=120, trust_env=False)
+
+    def start(self) -> Walk:
+        self.sandbox.start()
+        given = self.sandbox.environment()
+        port = self.url.rpartition(":")[2]
+        prefix = self.world.name.upper().replace("-", "_")
+        calm = {f"{prefix}_EVERY": "1h", f"{prefix}_AGAIN": "", f"{prefix}_DRILL_AGAIN": "", "HOST_EVERY": "1h"}
+        paths = {"HEALTHD_CHECKS": str(self._catalogues()), "HEALTHD_PORT": port, "HEALTHD_PUBLIC_URL": self.url}
+        # nothing but what it is told to run: what is seen is what was asked for
+        self._daemon = Process(
+            [*HEALTHD, "run"], self._log, cwd=PROJECT, env={**self.sandbox.call_environment, **given, **calm, **paths}
+        )
+        self._http.headers["Authorization"] = f"Bearer {given['HEALTHD_TOKEN']}"
+        self._daemon.start()
+        self._until_ready()
+        return self
+
+    def stop(self) -> None:
+        self._http.close()
+        if self._daemon is not None:
+            self._daemon.stop()
+        self.sandbox.stop()
+
+    def break_(self, fault: Fault[Any]) -> None:
+        done = self.sandbox.call("break", fault.name)
+        assert done.returncode == 0, f"{fault.name}: {done.stderr}"
+
+    def mend(self, fault: Fault[Any]) -> None:
+        done = self.sandbox.call("mend", fault.name)
+        assert done.returncode == 0, f"{fault.name}: {done.stderr}"
+
+    def checks(self) -> list[str]:
+        """Those of the world's own system that are switched on, by name."""
+        return [name for name, row in self._rows().items() if row.get("enabled")]
+
+    def needs(self) -> dict[str, list[str]]:
+        """What each check depends on, by name."""
+        listed = json.loads(self.sandbox.healthd("list", "--system", self.world.name, "--format", "json").stdout)
+        names = {row["id"]: row["id"].partition("/")[2] for row in listed}
+        return {names[row["id"]]: [names[other] for other in row["depends_on"] if other in names] for row in listed}
+
+    def run(self, names: Collection[str]) -> None:
+        """Run these checks now."""
+
+        def one(name: str) -> None:
+            started = time.monotonic()
+            self._http.post(f"/checks/{self.world.name}/{name}/run").raise_for_status()
+            self.took[name] = time.monotonic() - started
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(one, names))
+
+    def rows(self) -> dict[str, Row]:
+        """How each check stands."""
+        return {n: Row(r["status"], r["incident"] or "", r["reason"]) for n, r in self._rows().items() if r["enabled"]}
+
+    def incidents(self) -> dict[str, Mapping[str, Any]]:
+        """The open ones, by the check they are of."""
+        answer = self._http.get("/incidents", params={"open": True, "system": self.world.name, "limit": 500})
+        return {found["check"].partition("/")[2]: found for found in answer.json()["incidents"]}
+
+    def settle(self, broken: Sequence[Fault[Any]], looked_at: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Run checks until exactly those are bad that these faults name, and exactly those told of that are to be.
+        The open incidents. AssertionError that says what differs when it does not come to that."""
+        told = {check for fault in broken for check in fault.noticed_by}
+        bad = told | {check for fault in broken for check in fault.quiet}
+        deadline = time.monotonic() + PATIENCE
+        again = set(looked_at)
+        while True:
+            self.run(again)
+            rows, incidents = self.rows(), self.incidents()
+            now_bad = {name for name, row in rows.items() if row.bad}
+            wrong = (now_bad ^ bad) | (incidents.keys() ^ told)
+            if not wrong and again >= set(looked_at):
+                return incidents
+            assert time.monotonic() < deadline, self._difference(rows, incidents, bad, told)
+            # what is as it is to be is looked at once more at the end
+            again = wrong or set(looked_at)
+
+    def _difference(
+        self, rows: Mapping[str, Row], incidents: Mapping[str, Any], bad: Collection[str], told: Collection[str]
+    ) -> str:
+        lines = [f"not within {PATIENCE} s:"]
+        for name, row in rows.items():
+            if row.bad != (name in bad):
+                lines.append(f"  {name} is {row.status}, expected {'bad' if name in bad else 'ok'}: {row.reason}")
+            if (name in incidents) != (name in told):
+                lines.append(f"  {name} has {'an' if name in incidents else 'no'} open incident; it is {row.status}")
+        return "\n".join(lines)
+
+    def _rows(self) -> dict[str, Mapping[str, Any]]:
+        answer = self._http.get("/checks", params={"system": self.world.name, "limit": 500})
+        answer.raise_for_status()
+        return {row["name"]: row for row in answer.json()["checks"]}
+
+    def _catalogues(self) -> Path:
+        """A copy of the world's catalogues in which every check has an incident of its own."""
+        folder = self._folder / "checks"
+        for name in self.world.catalogues:
+            shutil.copytree(PROJECT / "checks" / name, folder / name)
+        for path in folder.glob("*/system.yaml"):
+            path.write_text(path.read_text().replace("\nsystem:\n", f"\nsystem:\n{APART}", 1))
+        return folder
+
+    def _until_ready(self) -> None:
+        assert self._daemon is not None
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            assert self._daemon.running(), self._log.read_text()[-3000:]
+            try:
+                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"the daemon is not ready:\n{self._log.read_text()[-3000:]}")
+
+
+class Batches:
+    """Puts faults together that can be broken at the same time: no check notices two of them but those that are
+    `shared`, and none is kept quiet by what another one breaks. `needs`: what each check depends on, by name."""
+
+    def __init__(self, needs: Mapping[str, Collection[str]], shared: Collection[str] = ()) -> None:
+        self._needs, self._shared = needs, set(shared)
+
+    def of(self, faults: Iterable[Fault[Any]]) -> list[list[Fault[Any]]]:
+        """The fewest that come of taking those first that most checks notice."""
+        found: list[list[Fault[Any]]] = []
+        for fault in sorted(faults, key=lambda fault: -len(self._bad(fault))):
+            for batch in found:
+                if not any(self._collide(fault, other) for other in batch):
+                    batch.append(fault)
+                    break
+            else:
+                found.append([fault])
+        return found
+
+    def _collide(self, one: Fault[Any], other: Fault[Any]) -> bool:
+        apart = one.name in other.apart or other.name in one.apart
+        bad, other_bad = self._bad(one), self._bad(other)
+        quiet = self._ancestors(one.noticed_by) & other_bad or self._ancestors(other.noticed_by) & bad
+        return bool(apart or bad & other_bad or quiet)
+
+    def _bad(self, fault: Fault[Any]) -> set[str]:
+        return {*fault.noticed_by, *fault.quiet} - self._shared
+
+    def _ancestors(self, checks: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        new = {need for check in checks for need in self._needs.get(check, ())}
+        while new - found:
+            found |= new
+            new = {need for check in new for need in self._needs.get(check, ())}
+        return found
