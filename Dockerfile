@@ -12,14 +12,9 @@ ARG SOURCE_DATE_EPOCH=0
 ENV UV_LINK_MODE=copy \
     UV_NO_CACHE=1 \
     UV_PYTHON_DOWNLOADS=never \
-    PYC_INVALIDATION_MODE=unchecked-hash \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH \
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}
 WORKDIR /src
-# hadolint ignore=DL3042
-RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
-    --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
-    python3 -m venv /opt/uv \
- && /opt/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
 COPY pyproject.toml uv.lock README.md LICENSE ./
 COPY deploy/image/install.sh /usr/local/bin/install-locked
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \

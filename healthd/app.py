@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections import ChainMap
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,6 +16,7 @@ from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.look import Looker, slots_of
+from healthd.memory import StoreMemory
 from healthd.metrics import Metrics
 from healthd.model.catalogue import ATTESTATION, Catalogue
 from healthd.model.incidents import Incident
@@ -72,14 +72,20 @@ class App:
         self.settings = settings
         self._now = now
         self.started_at = now()
-        self.metrics = Metrics(__version__, os.environ.get("HEALTHD_REVISION", ""))
+        self.metrics = Metrics(__version__, settings.revision)
         self._redact = Redactor(secrets_of(settings))
         self.store: Store = SqlStore(settings.database_url.get_secret_value(), redact=self._redact, exclusive=True)
         self._recorder = Recorder(
             self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
         )
         self._teller = Teller(settings.public_url or f"http://{settings.host}:{settings.port}")
-        self._outbox = Outbox(self.store, observe=self._notified, now=now)
+        self._outbox = Outbox(
+            self.store,
+            observe=self._notified,
+            now=now,
+            memory=StoreMemory(self.store, now),
+            redact=lambda text: self._redact(text),
+        )
         self._resources = Resources()
         self._own_probes: dict[str, Probe] = {}  # those that look at what only this process knows
         self._looker = Looker(ChainMap(self._own_probes, cast(Any, PROBES)), self._resources, _limits(settings))

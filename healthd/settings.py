@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     )
     token: SecretStr | None = Field(None, description="bearer token for whatever changes state")
     read_open: bool = Field(True, description="pages and API may be read without the token; false: only with it")
+    revision: str = Field("", description="of the source, shown by healthd_build_info; set by the image")
     public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -3,17 +3,18 @@
 # The index is pip's (/etc/pip.conf, given as a build secret), its certificates those of the secret "ca".
 set -eu
 
+if [ -s /run/secrets/ca.pem ]; then
+  export SSL_CERT_FILE=/run/secrets/ca.pem PIP_CERT=/run/secrets/ca.pem
+fi
 uv=/opt/uv/bin/uv
 pip_option() { /opt/uv/bin/python -m pip config get "global.$1" 2>/dev/null || true; }
 
-index=$(pip_option index-url)
-[ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-if [ -s /run/secrets/ca.pem ]; then
-  export SSL_CERT_FILE=/run/secrets/ca.pem
-fi
-
 case "$1" in
   dependencies)
+    python3 -m venv /opt/uv
+    /opt/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv==0.13.8'
+    index=$(pip_option index-url)
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
     "$uv" venv --quiet --python "$(command -v python3)" /opt/healthd
     "$uv" venv --quiet --python "$(command -v python3)" /opt/build
     "$uv" export --quiet --frozen --no-dev --no-emit-project --format requirements.txt --output-file /tmp/run.txt
