@@ -59,23 +59,28 @@ class Maintenance:
 
 
 class SlowReports:
-    """Somebody who asks the database for reports that take their time."""
+    """People who ask the database for reports that take their time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
 
     async def start(self, table: str, seconds: float) -> None:
-        """Ask again and again, two at a time."""
-        await self.stop()
-        self._tasks = [asyncio.create_task(self._ask(table, seconds)) for _ in range(2)]
+        """Ask of a table again and again, two at a time."""
+        await self.stop(table)
+        self._tasks[table] = [asyncio.create_task(self._ask(table, seconds)) for _ in range(2)]
 
-    async def stop(self) -> None:
-        """Ask no longer."""
-        tasks, self._tasks = self._tasks, []
+    async def stop(self, table: str) -> None:
+        """Ask that no longer."""
+        tasks = self._tasks.pop(table, [])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Ask nothing any longer."""
+        for table in tuple(self._tasks):
+            await self.stop(table)
 
     async def _ask(self, table: str, seconds: float) -> None:
         from psycopg import AsyncConnection

@@ -24,7 +24,12 @@ def _metric(name: str, value: float | None = None) -> Act:
 
 def _traffic(**changed: float) -> Act:
     """Change what CloudFront measures."""
-    return lambda world: world.scene.traffic(**changed)
+    return lambda world: world.scene.change_traffic(**changed)
+
+
+def _usual(*names: str) -> Act:
+    """Put it back."""
+    return lambda world: world.scene.usual_traffic(*names)
 
 
 def _instance(**fields: object) -> Act:
@@ -42,10 +47,19 @@ def _answers(name: str, value: object) -> Act:
 
 
 def _variables(**changed: str | None) -> Act:
-    """Write the environment file with these changes."""
+    """Start the service with other variables."""
 
     async def act(world: Production) -> None:
         world.host.set_variables(**changed)
+
+    return act
+
+
+def _reset_variable(name: str) -> Act:
+    """Start it with what is right."""
+
+    async def act(world: Production) -> None:
+        world.host.reset_variable(name)
 
     return act
 
@@ -83,6 +97,11 @@ async def _delete_a_day(world: Production) -> None:
     await world.scene.delete_full(2, first=2)
 
 
+async def _put_that_day(world: Production) -> None:
+    await world.scene.put_incremental(48, first=48)
+    await world.scene.put_full(2, first=2)
+
+
 _SITE: _Faults = (
     Fault(
         "app-down", "stops the application: connections are refused", ("site",), _OFTEN,
@@ -111,19 +130,19 @@ _SITE: _Faults = (
     ),
     Fault(
         "app-errors", "answers 8% of the requests with 5xx", ("error-rate",), _OFTEN,
-        _traffic(errors=8), _traffic(), incident=Opens("high-error-rate", "P1"),
+        _traffic(errors=8), _usual("errors"), incident=Opens("high-error-rate", "P1"),
     ),
     Fault(
         "app-slow", "makes one request of a hundred take 4.5 s", ("latency-p99",), _OFTEN,
-        _traffic(p99=4500), _traffic(), incident=Opens("api-timeouts", "P2"),
+        _traffic(p99=4500), _usual("p99"), incident=Opens("api-timeouts", "P2"),
     ),
     Fault(
         "app-sluggish", "makes half of the requests take 420 ms", ("latency-p50",), _OFTEN,
-        _traffic(p50=420, p99=1500), _traffic(), incident=Opens("api-timeouts", "P3"),
+        _traffic(p50=420), _usual("p50"), incident=Opens("api-timeouts", "P3"),
     ),
     Fault(
         "traffic-low", "lets 40 requests a second through", ("throughput",), _OFTEN,
-        _traffic(per_minute=2400), _traffic(), incident=Opens("api-timeouts", "P3"),
+        _traffic(per_minute=2400), _usual("per_minute"), incident=Opens("api-timeouts", "P3"),
     ),
     Fault(
         "openai-down", "answers SyncUp's questions to OpenAI with 503", ("openai",), _OFTEN,
@@ -138,7 +157,8 @@ _SITE: _Faults = (
 _MONITORING: _Faults = (
     Fault(
         "metrics-lost", "sends the server's metrics no longer, since 20 minutes", ("monitoring-data",), _OFTEN,
-        lambda w: w.scene.metric("CPUUtilization", silent_for=timedelta(minutes=20)), _metric("CPUUtilization"),
+        lambda w: w.scene.silence("CPUUtilization", timedelta(minutes=20)),
+        lambda w: w.scene.silence("CPUUtilization", None),
         incident=Opens("no-monitoring", "P4"),
     ),
     Fault(
@@ -184,12 +204,12 @@ _DATABASE: _Faults = (
     ),
     Fault(
         "queries-slow", "asks the database questions that take 1.4 s", ("query-time",), "10 s",
-        lambda w: w.reports.start("summaries", 1.4), lambda w: w.reports.stop(),
+        lambda w: w.reports.start("summaries", 1.4), lambda w: w.reports.stop("summaries"),
         quiet=("slow-queries",), incident=Opens("slow-database-queries", "P2"),
     ),
     Fault(
         "queries-slower", "asks the database questions that take 0.7 s", ("query-time",), "10 s",
-        lambda w: w.reports.start("users", 0.7), lambda w: w.reports.stop(),
+        lambda w: w.reports.start("users", 0.7), lambda w: w.reports.stop("users"),
         incident=Opens("slow-database-queries", "P3"),
     ),
     Fault(
@@ -230,12 +250,12 @@ _DATABASE: _Faults = (
 _BACKUPS: _Faults = (
     Fault(
         "backup-missing", "deletes the last three hours' backups", ("backup-age",), _MINUTE,
-        lambda w: w.scene.delete_incremental(3), lambda w: w.scene.put_backups(),
+        lambda w: w.scene.delete_incremental(3), lambda w: w.scene.put_incremental(3),
         incident=Opens("backup-missing", "P1"),
     ),
     Fault(
         "full-backup-missing", "deletes the last two full backups", ("full-backup-age",), _MINUTE,
-        lambda w: w.scene.delete_full(2), lambda w: w.scene.put_backups(), incident=Opens("backup-missing", "P1"),
+        lambda w: w.scene.delete_full(2), lambda w: w.scene.put_full(2), incident=Opens("backup-missing", "P1"),
     ),
     Fault(
         "backup-too-small", "cuts the newest full backup to a third", ("full-backup-age", "restore-drill"), _DRILL,
@@ -249,7 +269,7 @@ _BACKUPS: _Faults = (
     ),
     Fault(
         "backup-day-missing", "deletes the backups of a day", ("backups-per-day",), _MINUTE,
-        _delete_a_day, lambda w: w.scene.put_backups(), incident=Opens("backup-missing", "P3"),
+        _delete_a_day, _put_that_day, incident=Opens("backup-missing", "P3"),
     ),
     Fault(
         "replication-off", "copies backups to the other region no longer", ("backup-bucket",), _MINUTE,
@@ -275,11 +295,12 @@ _BACKUPS: _Faults = (
 _SECURITY: _Faults = (
     Fault(
         "variable-missing", "starts the service without JWT_SECRET", ("environment-variables",), _MINUTE,
-        _variables(JWT_SECRET=None), _variables(), incident=Opens("environment-incomplete", "P2"),
+        _variables(JWT_SECRET=None), _reset_variable("JWT_SECRET"), incident=Opens("environment-incomplete", "P2"),
     ),
     Fault(
         "tls-switched-off", "starts the service with DATABASE_SSL=false", ("environment-values",), _MINUTE,
-        _variables(DATABASE_SSL="false"), _variables(), incident=Opens("environment-incomplete", "P2"),
+        _variables(DATABASE_SSL="false"), _reset_variable("DATABASE_SSL"),
+        incident=Opens("environment-incomplete", "P2"),
     ),
     Fault(
         "ssh-open", "opens port 22 to everybody", ("ssh-closed",), _MINUTE,

@@ -33,6 +33,7 @@ class Host:
         self.source = folder / "source"
         self.npm = folder / "bin" / "npm"
         self._advisories = folder / "advisories.json"
+        self._variables: dict[str, str | None] = dict(_ENVIRONMENT)
 
     def start(self) -> None:
         """Write the files."""
@@ -43,11 +44,15 @@ class Host:
         self.find_vulnerabilities()
 
     def set_variables(self, **changed: str | None) -> None:
-        """Write the environment file anew: as it should be, but for these (None: not there at all)."""
-        variables = {**_ENVIRONMENT, **changed}
-        lines = [f"{name}={value}" for name, value in variables.items() if value is not None]
+        """Write the environment file anew, with these changed (None: not there at all)."""
+        self._variables |= changed
+        lines = [f"{name}={value}" for name, value in self._variables.items() if value is not None]
         self.env_file.write_text("\n".join(lines) + "\n")
         self.env_file.chmod(0o600)
+
+    def reset_variable(self, name: str) -> None:
+        """Write it as it should be."""
+        self.set_variables(**{name: _ENVIRONMENT[name]})
 
     def find_vulnerabilities(self, **found: int) -> None:
         """What an audit finds, by severity."""

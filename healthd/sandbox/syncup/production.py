@@ -60,7 +60,7 @@ class Production:
 
     async def stop(self) -> None:
         """Stop everything, users first; one part that fails does not keep the others running."""
-        first: list[Callable[[], Awaitable[object]]] = [self.users.stop, self.reports.stop, self.stranger.leave]
+        first: list[Callable[[], Awaitable[object]]] = [self.users.stop, self.reports.close, self.stranger.leave]
         then: list[Callable[[], Awaitable[object]]] = [
             *(self.application.stop, self.services.stop, self.replica.stop),
             *(self.aws.stop, self.cache.close, self.database.stop),

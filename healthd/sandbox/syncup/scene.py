@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from healthd.sandbox.parts.aws.account import Aws
@@ -26,7 +27,16 @@ _METRICS = {
     "disk_used_percent": ("CWAgent", _DISK, 61.0),
     "FreeStorageSpace": ("AWS/RDS", {"DBInstanceIdentifier": DATABASE}, 62.0 * _GIB),
 }
-_REQUESTS = 9000.0  # a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What CloudFront measures: requests, errors (5xx, %), latency of the origin (ms)."""
+
+    per_minute: float = 9000
+    errors: float = 0.2
+    p50: float = 90
+    p99: float = 700
 
 
 class Scene:
@@ -37,43 +47,56 @@ class Scene:
         self.distribution = ""
         self._group = ""
         self._dump = b""
+        self._traffic = Traffic()
+        self._levels: dict[str, float] = {}
+        self._silent: dict[str, timedelta | None] = {}
         self._started = datetime.now(UTC)
 
     async def start(self, dump: bytes) -> None:
         """Set it. `dump`: what a full backup holds, compressed."""
         self._dump = dump
         await self.aws.buckets.create(BUCKET, expire=30, replicate_to=REPLICA)
-        await self.put_backups()
+        await self.put_incremental((KEPT_DAYS + 2) * 24)
+        await self.put_full(KEPT_DAYS + 2)
         await self.aws.databases.create(DATABASE, retention=30)
         for metric in _METRICS:
-            await self.metric(metric)
+            await self._send(metric)
         self.distribution = await self.aws.network.distribution(ORIGIN)
-        await self.traffic()
+        await self.change_traffic()
         for group in (LOGS, API_LOGS):
             await self.logs(group)
         self._group = await self.aws.network.security_group("syncup-web", 80, 443)
         for name in SECRETS:
             await self.aws.identity.secret(name, rotated=timedelta(days=40))
 
-    async def metric(self, name: str, value: float | None = None, *, silent_for: timedelta | None = None) -> None:
-        """Put a metric of a machine to a level; without one, to what is usual."""
-        namespace, dimensions, usual = _METRICS[name]
-        level = usual if value is None else value
-        await self.aws.metrics.put(namespace, name, dimensions, level, silent_for=silent_for)
+    async def metric(self, name: str, value: float | None = None) -> None:
+        """Put a metric of a machine to a level; None: to what is usual."""
+        self._levels[name] = _METRICS[name][2] if value is None else value
+        await self._send(name)
 
-    async def traffic(
-        self, *, per_minute: float = _REQUESTS, errors: float = 0.2, p50: float = 90, p99: float = 700
-    ) -> None:
-        """What CloudFront measures: requests, errors (5xx, %), latency of the origin (ms)."""
+    async def silence(self, name: str, since: timedelta | None) -> None:
+        """Send a metric no longer, since a while ago; None: send it again."""
+        self._silent[name] = since
+        await self._send(name)
+
+    async def _send(self, name: str) -> None:
+        namespace, dimensions, usual = _METRICS[name]
+        level = self._levels.get(name, usual)
+        await self.aws.metrics.put(namespace, name, dimensions, level, silent_for=self._silent.get(name))
+
+    async def change_traffic(self, **changed: float) -> None:
+        """Change some of what CloudFront measures."""
+        self._traffic = now = replace(self._traffic, **changed)
         where = {"DistributionId": self.distribution, "Region": "Global"}
-        for metric, value in (
-            ("Requests", per_minute),
-            ("5xxErrorRate", errors),
-            ("4xxErrorRate", 1.5),
-            ("CacheHitRate", 88),
-        ):
+        levels = {"Requests": now.per_minute, "5xxErrorRate": now.errors, "4xxErrorRate": 1.5, "CacheHitRate": 88}
+        for metric, value in levels.items():
             await self.aws.metrics.put("AWS/CloudFront", metric, where, value)
-        await self.aws.metrics.put("AWS/CloudFront", "OriginLatency", where, p50, percentiles={"p50": p50, "p99": p99})
+        percentiles = {"p50": now.p50, "p99": now.p99}
+        await self.aws.metrics.put("AWS/CloudFront", "OriginLatency", where, now.p50, percentiles=percentiles)
+
+    async def usual_traffic(self, *names: str) -> None:
+        """Put these back to what is usual."""
+        await self.change_traffic(**{name: getattr(Traffic(), name) for name in names})
 
     async def logs(self, group: str, *, silent_for: timedelta | None = None) -> None:
         """Lines of the application, now and then an error. `silent_for`: how long none has come."""
@@ -86,20 +109,17 @@ class Scene:
             group, "ERROR OpenAI timed out, trying again", timedelta(hours=3), silent_for=silent_for
         )
 
-    async def put_backups(self) -> None:
-        """One every hour, and a full one every day."""
-        for hour in range((KEPT_DAYS + 2) * 24):
+    async def put_incremental(self, hours: int, first: int = 0) -> None:
+        """The backups of so many hours, from the newest (0) or a later one on."""
+        for hour in range(first, first + hours):
             age = _HOURLY + hour * _HOUR
             await self.aws.buckets.put(BUCKET, self._named(age, "incremental", ".wal.gz"), _INCREMENT, age)
-        await self.put_full_backups(self._dump)
 
-    async def put_full_backups(self, newest: bytes) -> None:
-        """The full ones; the newest of them may hold something else."""
-        for day in range(KEPT_DAYS + 2):
+    async def put_full(self, days: int, first: int = 0) -> None:
+        """The full backups of so many days."""
+        for day in range(first, first + days):
             age = _DAILY + day * _DAY
-            await self.aws.buckets.put(
-                BUCKET, self._named(age, "backup", ".sql.gz"), self._dump if day else newest, age
-            )
+            await self.aws.buckets.put(BUCKET, self._named(age, "backup", ".sql.gz"), self._dump, age)
 
     async def put_newest_backup(self, content: bytes) -> None:
         """Write the newest full backup anew."""
@@ -107,15 +127,15 @@ class Scene:
 
     async def restore_newest_backup(self) -> None:
         """Write it as it was."""
-        await self.put_newest_backup(self._dump)
+        await self.put_full(1)
 
     async def delete_incremental(self, hours: int, first: int = 0) -> None:
-        """Delete the backups of so many hours, from the newest or a later one on."""
+        """Delete such backups."""
         for hour in range(first, first + hours):
             await self.aws.buckets.delete(BUCKET, self._named(_HOURLY + hour * _HOUR, "incremental", ".wal.gz"))
 
     async def delete_full(self, days: int, first: int = 0) -> None:
-        """Delete the full backups of so many days."""
+        """Delete such backups."""
         for day in range(first, first + days):
             await self.aws.buckets.delete(BUCKET, self._named(_DAILY + day * _DAY, "backup", ".sql.gz"))
 

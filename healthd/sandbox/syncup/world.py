@@ -37,7 +37,7 @@ class SyncUp(Production):
             "HEALTHD_ALLOWED_COMMANDS": str(self.host.npm),
             "HEALTHD_SCRATCH_DIR": str(self.scratch),
             "SYNCUP_EVERY": "5s",
-            "SYNCUP_METRIC_PERIOD": "5s",
+            "SYNCUP_METRIC_PERIOD": "1s",
             "SYNCUP_CPU_PERIOD": "5s",
             "SYNCUP_HOURLY": "* * * * *",
             "SYNCUP_AGAIN": "* * * * *",
