@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.servers.prometheus",
     "tests.servers.receiver",
     "tests.servers.redis",
+    "tests.servers.slack",
 ]
 
 def pytest_configure(config: pytest.Config) -> None:

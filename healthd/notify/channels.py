@@ -6,17 +6,21 @@ To add one: a module here, a line in CHANNELS, a test module, a section in docs/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from healthd.model.catalogue import ChannelSpec
+from healthd.notify.context import Context, utc_now
+from healthd.notify.dressing import Dressed
 from healthd.notify.message import Channel
+from healthd.notify.options import Options
 from healthd.notify.pagerduty import PagerDuty
 from healthd.notify.slack import Slack
+from healthd.notify.slack_bot import SlackBot
 from healthd.notify.webhook import SignedWebhook
 
 
@@ -24,8 +28,8 @@ from healthd.notify.webhook import SignedWebhook
 class ChannelType:
     """What YAML may say of a channel (unknown keys are errors, secrets are SecretStr), and what makes one of it."""
 
-    Options: type[BaseModel]
-    make: Callable[[Any, Callable[[], datetime]], Channel]  # options, clock; connects to nothing yet
+    Options: type[Options]
+    make: Callable[[Any, Context], Channel]  # connects to nothing yet
     notices: bool = True  # whether it carries what is no incident
     updates: bool = True  # whether what is new can be put where the incident was told (edited, or in its thread)
 
@@ -34,12 +38,15 @@ CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
     {
         "pagerduty": ChannelType(PagerDuty.Options, PagerDuty, notices=False),
         "slack": ChannelType(Slack.Options, Slack, updates=False),
+        "slack_bot": ChannelType(SlackBot.Options, SlackBot),
         "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
     }
 )
 
 
-def build_channel(spec: ChannelSpec, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Channel:
+def build_channel(
+    spec: ChannelSpec, *, now: Callable[[], datetime] = utc_now, context: Context | None = None
+) -> Dressed:
     """The channel a spec describes. `spec.options` is an instance of its type's Options, or a mapping for it.
 
     Raises ValueError (never repeating a value) for an unknown type or wrong options.
@@ -47,7 +54,9 @@ def build_channel(spec: ChannelSpec, *, now: Callable[[], datetime] = lambda: da
     kind = CHANNELS.get(spec.type)
     if kind is None:
         raise ValueError(f"channel {spec.name}: unknown type {spec.type!r}: expected one of {', '.join(CHANNELS)}")
-    return kind.make(kind.Options.model_validate(spec.options), now)
+    options = kind.Options.model_validate(spec.options)
+    context = replace(context, name=spec.name) if context else Context(spec.name, now)
+    return Dressed(kind.make(options, context), options, context)
 
 
 def builtin_channels(

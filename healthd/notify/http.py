@@ -12,49 +12,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import SecretStr
 
 from healthd import __version__
 from healthd.model.incidents import ChannelError
 from healthd.model.redact import Redactor
-from healthd.model.units import parse_duration
+from healthd.notify.options import Options, SecretUrl
+
+__all__ = ["Accepted", "HttpSender", "Options", "SecretUrl", "encode", "parse_retry_after"]
 
 MAX_ANSWER = 64 * 1024  # bytes
 MAX_EXCERPT = 200  # characters of an answer quoted in an error
 MAX_RETRY_AFTER = 3600.0  # seconds: no receiver may silence a channel for longer than this at a time
 _TRANSIENT = frozenset({408, 425, 429})  # of the 4xx
-
-
-class Options(BaseModel):
-    """What every channel's options share: unknown keys are errors, and no error repeats a value.
-
-    `timeout` is for a whole request, from connecting to the end of the answer.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    timeout: Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0), le=timedelta(minutes=1))] = (
-        timedelta(seconds=10)
-    )
-
-
-def _check_url(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        well_formed = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        httpx.URL(url.get_secret_value())
-    except (ValueError, httpx.InvalidURL):
-        well_formed = False
-    if not well_formed:
-        raise ValueError("not a web address: expected https://host/path")
-    return url
-
-
-SecretUrl = Annotated[SecretStr, AfterValidator(_check_url), Field(description="a web address, https://host/path")]
 
 
 def encode(payload: Any) -> bytes:
@@ -64,10 +38,11 @@ def encode(payload: Any) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A 2xx answer; `text` is the beginning of its body."""
+    """A 2xx answer; `text` is the beginning of its body, cleaned for people, `body` all of it as it came."""
 
     status: int
     text: str
+    body: bytes = b""
 
 
 class HttpSender:
@@ -84,6 +59,7 @@ class HttpSender:
         timeout: timedelta,
         secrets: Collection[str] = (),
         advice: Mapping[str, str] | None = None,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
         self._url = url.get_secret_value()
         self._host = urlsplit(self._url).netloc.rpartition("@")[2]
@@ -91,15 +67,17 @@ class HttpSender:
         self._now = now
         self._advice = advice or {}
         self._timeout = timeout.total_seconds()
+        self._max_answer = max_answer
         self._client: httpx.AsyncClient | None = None
         self._making = asyncio.Lock()
 
-    async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> Accepted:
-        """Send once. Returns when the answer is a 2xx of reasonable size; raises ChannelError otherwise."""
+    async def post(self, body: bytes, headers: Mapping[str, str] | None = None, path: str = "") -> Accepted:
+        """Send once, to what lies at `path` below the address. Returns when the answer is a 2xx of reasonable size;
+        raises ChannelError otherwise."""
         client = await self._connected()
         try:
             async with asyncio.timeout(self._timeout):
-                response, answer = await self._exchange(client, body, headers or {})
+                response, answer = await self._exchange(client, body, headers or {}, path)
         except (TimeoutError, httpx.TimeoutException):
             raise ChannelError(f"{self._host} did not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
@@ -125,24 +103,25 @@ class HttpSender:
         return self._client
 
     async def _exchange(
-        self, client: httpx.AsyncClient, body: bytes, headers: Mapping[str, str]
+        self, client: httpx.AsyncClient, body: bytes, headers: Mapping[str, str], path: str
     ) -> tuple[httpx.Response, bytes]:
-        """The answer and the beginning of its body: at most one chunk more than MAX_ANSWER is ever read."""
+        """The answer and the beginning of its body: at most one chunk more than its limit is ever read."""
         answer = b""
         sent = {"Content-Type": "application/json", **headers}
-        async with client.stream("POST", self._url, content=body, headers=sent) as response:
-            async for chunk in response.aiter_raw(MAX_ANSWER):  # raw: a compressed answer is not blown up
+        async with client.stream("POST", self._url + path, content=body, headers=sent) as response:
+            async for chunk in response.aiter_raw(self._max_answer):  # raw: a compressed answer is not blown up
                 answer += chunk
-                if len(answer) > MAX_ANSWER:
+                if len(answer) > self._max_answer:
                     break
         return response, answer
 
     def _judge(self, response: httpx.Response, answer: bytes) -> Accepted:
         status, text = response.status_code, self._excerpt(answer)
         if response.is_success:
-            if len(answer) > MAX_ANSWER:
-                raise ChannelError(f"{self._host} answered {status} with more than {MAX_ANSWER // 1024} kB: {text}")
-            return Accepted(status, text)
+            if len(answer) > self._max_answer:
+                most = f"{self._max_answer // 1024} kB"
+                raise ChannelError(f"{self._host} answered {status} with more than {most}: {text}")
+            return Accepted(status, text, answer)
         reason = f"{self._host} answered {_status(status)}"
         if response.is_redirect:
             reason += f", a redirect to {_origin(response.headers.get('Location', ''))}, which is not followed"

@@ -18,6 +18,7 @@ import structlog
 from healthd.model.catalogue import ChannelSpec
 from healthd.notify.backoff import Policy
 from healthd.notify.channels import build_channel
+from healthd.notify.context import Context, Forgetful, Memory
 from healthd.notify.queue import Queue
 from healthd.notify.worker import Gear, Worker
 
@@ -27,8 +28,9 @@ log = structlog.get_logger("healthd.notify")
 class Outbox:
     """Delivers what waits in the store.
 
-    `observe(channel, outcome)` hears "accepted", "retried" and "gave_up". `reconfigure`, `start` and `wake` return
-    at once; all methods belong to the event loop's thread.
+    `observe(channel, outcome)` hears "accepted", "retried", "gave_up", "superseded" and "template_failed". `memory` is
+    what channels remember across restarts, `redact` is asked for what templates write. `reconfigure`, `start` and
+    `wake` return at once; all methods belong to the event loop's thread.
     """
 
     def __init__(
@@ -39,9 +41,12 @@ class Outbox:
         now: Callable[[], datetime],
         rng: Random | None = None,
         policy: Policy | None = None,
+        memory: Memory | None = None,
+        redact: Callable[[str], str] = str,
     ) -> None:
         rng = rng or Random()  # noqa: S311 - spreads retries, guards nothing
         self._gear = Gear(store, observe, now, rng, policy or Policy())
+        self._context = Context("", now, memory or Forgetful(), redact, observe)
         self._specs: dict[str, ChannelSpec] = {}
         self._workers: dict[str, Worker] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -54,11 +59,11 @@ class Outbox:
         that cannot be built, and then nothing has changed.
         """
         changed = {name: spec for name, spec in channels.items() if self._specs.get(name) != spec}
-        built = {name: build_channel(spec, now=self._gear.now) for name, spec in changed.items()}
+        built = {name: build_channel(spec, context=self._context) for name, spec in changed.items()}
         for name in self._specs.keys() - channels.keys():
             self._workers[name].unplug()
         for name, channel in built.items():
-            self._worker(name).plug(channel, changed[name].max_age)
+            self._worker(name).plug(channel, changed[name].max_age, channel.rate)
         self._specs = dict(channels)
 
     def start(self) -> None:

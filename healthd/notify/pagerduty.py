@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import Field, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
 from healthd.notify import http
+from healthd.notify.context import Context
 
 MAX_EVENT = 500_000  # bytes; the API refuses more than 512 kB
 MAX_SUMMARY = 1024
@@ -42,9 +42,11 @@ class PagerDuty:
         routing_key: SecretStr = Field(min_length=1)
         url: http.SecretUrl = SecretStr("https://events.pagerduty.com/v2/enqueue")
 
-    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, context: Context) -> None:
         self._key = options.routing_key.get_secret_value()
-        self._http = http.HttpSender(options.url, now=now, timeout=options.timeout, secrets=[self._key], advice=ADVICE)
+        self._http = http.HttpSender(
+            options.url, now=context.now, timeout=options.timeout, secrets=[self._key], advice=ADVICE
+        )
 
     async def send(self, message: Message) -> None:
         """Trigger, acknowledge or resolve. A test triggers at severity info and resolves at once.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from datetime import timedelta
 from types import MappingProxyType
+from typing import Annotated
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
 from healthd.notify import http
+from healthd.notify.context import Context
+from healthd.notify.options import Rate, parse_rate
 from healthd.notify.slack_blocks import render
 
 # Slack's error words that a person can do something about
@@ -40,10 +42,11 @@ class Slack:
         """`webhook_url`: https://hooks.slack.com/services/..., a secret: whoever has it can post."""
 
         webhook_url: http.SecretUrl
+        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(1, timedelta(seconds=1))
 
-    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, context: Context) -> None:
         url: SecretStr = options.webhook_url
-        self._http = http.HttpSender(url, now=now, timeout=options.timeout, advice=ADVICE)
+        self._http = http.HttpSender(url, now=context.now, timeout=options.timeout, advice=ADVICE)
 
     async def send(self, message: Message) -> None:
         """Post the message. Slack answers 200 "ok"; anything else but a 2xx is a ChannelError."""

@@ -22,7 +22,9 @@ from healthd.notify.slack_text import (
 )
 from healthd.notify.words import LEVEL_SIGNS
 
-__all__ = ["escape", "render", "reply", "width"]
+__all__ = ["ACKNOWLEDGE", "SILENCE", "escape", "parent", "render", "reply", "width"]
+
+ACKNOWLEDGE, SILENCE = "healthd_acknowledge", "healthd_silence"  # what the buttons ask for
 
 MAX_FIELDS = 10
 MAX_FALLBACK = 1000
@@ -54,6 +56,49 @@ def render(body: Mapping[str, Any]) -> dict[str, Any]:
         blocks += _evidence(body["evidence"]) + _playbook(body["playbook"])
     blocks += _suppressed(body["suppressed"]) + _links(body)
     return {"text": _fallback(body), "blocks": blocks[:MAX_BLOCKS]}
+
+
+def parent(body: Mapping[str, Any], *, buttons: bool, note: str = "") -> dict[str, Any]:
+    """The incident's own message, which is edited: how it stands now, whatever has just happened."""
+    incident = body["incident"]
+    if body.get("custom"):
+        payload = _custom(body)
+    else:
+        payload = render({**body, "event": _standing(body), "update": None})
+        if incident["acknowledged_by"] and not incident["resolved_at"]:
+            payload["blocks"] += _cause(body) + _values(body["values"])
+    blocks = payload["blocks"][: MAX_BLOCKS - 3]
+    if note:
+        blocks.append(context(escape(note)))
+    blocks.append(context(f"as of {_date(body['at'])}"))
+    if buttons and not incident["resolved_at"]:
+        blocks.append(_actions(incident))
+    return {"text": payload["text"], "blocks": blocks}
+
+
+def _standing(body: Mapping[str, Any]) -> str:
+    """The event that says how an incident stands."""
+    incident = body["incident"]
+    if incident["resolved_at"]:
+        return "resolved"
+    if incident["acknowledged_by"]:
+        return "acknowledged"
+    return str(body["event"]) if body["event"] in words.FULL else "firing"
+
+
+def _actions(incident: Mapping[str, Any]) -> Block:
+    def button(action: str, text: str, **more: Any) -> dict[str, Any]:
+        label = {"type": "plain_text", "text": text}
+        return {"type": "button", "action_id": action, "text": label, "value": incident["id"], **more}
+
+    confirm = {
+        "title": {"type": "plain_text", "text": "Silence for an hour?"},
+        "text": {"type": "plain_text", "text": "Nobody is told of this check until then. It goes on being looked at."},
+        "confirm": {"type": "plain_text", "text": "Silence"},
+        "deny": {"type": "plain_text", "text": "Cancel"},
+    }
+    taken = [] if incident["acknowledged_by"] else [button(ACKNOWLEDGE, "Acknowledge", style="primary")]
+    return {"type": "actions", "elements": [*taken, button(SILENCE, "Silence for 1 hour", confirm=confirm)]}
 
 
 def reply(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -14,6 +13,7 @@ from standardwebhooks import Webhook as Signer
 
 from healthd.model.incidents import Message
 from healthd.notify import http
+from healthd.notify.context import Context
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110 5.6.2
 _RESERVED = frozenset(
@@ -70,14 +70,14 @@ class SignedWebhook:
                 raise ValueError("both a secret and unsigned: true: keep one")
             return self
 
-    def __init__(self, options: Options, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: Options, context: Context) -> None:
         secret = options.secret.get_secret_value() if options.secret else ""
         self._signer = Signer(secret) if secret else None
         self._headers = {name: value.get_secret_value() for name, value in options.headers.items()}
-        self._now = now
+        self._now = context.now
         self._http = http.HttpSender(
             options.url,
-            now=now,
+            now=context.now,
             timeout=options.timeout,
             secrets=[secret, secret.removeprefix("whsec_"), *self._headers.values()],
         )

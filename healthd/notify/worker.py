@@ -16,6 +16,8 @@ from healthd.model.units import format_duration
 from healthd.notify.backoff import Policy
 from healthd.notify.http import MAX_RETRY_AFTER
 from healthd.notify.message import Channel
+from healthd.notify.options import Rate
+from healthd.notify.pace import Pace
 from healthd.notify.queue import Queue
 
 FAR = timedelta(days=36500)
@@ -51,16 +53,17 @@ class Worker:
         self._attempts: dict[str, int] = {}  # by message id, since this process began
         self._held: dict[str, float] = {}  # group -> loop time before which it is not tried again
         self._paused_until = 0.0  # loop time before which the receiver wants to hear nothing
+        self._pace = Pace(None)
         self._plugged = 0  # how often a channel was put in force
         self._regardless = True  # whether to try what waits without asking if it is due
         self._reasons: set[str] = set()  # logged since the channel last recovered
         self._woken = asyncio.Event()
         self._stopping = False
 
-    def plug(self, channel: Channel, max_age: timedelta) -> None:
+    def plug(self, channel: Channel, max_age: timedelta, rate: Rate | None = None) -> None:
         """Send through `channel` from now on, first what waits already: it may be there to mend what failed."""
         self._retire()
-        self._channel, self._max_age = channel, max_age
+        self._channel, self._max_age, self._pace = channel, max_age, Pace(rate)
         self._plugged += 1
         self._held.clear()
         self._reasons.clear()
@@ -134,9 +137,12 @@ class Worker:
         room = self._gear.policy.parallel - len(self._sends)
         if room <= 0:
             return FAR.total_seconds()  # a send that ends wakes
+        if (wait := self._pace.wait(clock())) > 0:
+            return wait
         ready = await self._ready()
         if self._channel is not None and not self._stopping:  # both may have changed meanwhile
-            for message in ready[:room]:
+            for message in ready[: min(room, self._pace.room(clock()))]:
+                self._pace.count(clock())
                 self._sends[message.group] = asyncio.create_task(self._deliver(message, self._channel))
         return await self._until_next(clock())
 
