@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "checks:evaluate",
     "ack": "remote:ack",
     "report": "reports:report",
+    "attest": "attestations:attest",
     "silence": "silences:silence",
     "window": "windows:window",
     "notify-test": "notify:notify_test",

@@ -14,6 +14,7 @@ from healthd.cli.common import (
     print_table,
     settings_or_refuse,
 )
+from healthd.model.attestations import Task
 from healthd.model.catalogue import Check
 from healthd.model.units import format_duration
 
@@ -27,7 +28,8 @@ def validate(paths: tuple[str, ...], strict: bool) -> int:
     for warning in catalogue.warnings:
         click.echo(f"warning: {warning}", err=True)
     for system in catalogue.systems.values():
-        click.echo(f"{system.name}: {len(system.checks)} checks, {len(system.cadences)} cadences")
+        asked = f", {len(system.tasks)} attestations" if system.tasks else ""
+        click.echo(f"{system.name}: {len(system.checks)} checks, {len(system.cadences)} cadences{asked}")
     return 1 if strict and catalogue.warnings else 0
 
 
@@ -37,12 +39,12 @@ def validate(paths: tuple[str, ...], strict: bool) -> int:
 @checks_option
 @format_option
 def list_(system: str, cadence: str, folders: tuple[str, ...], output: str) -> int:
-    """The checks: when each runs, what it looks with, what it is judged by."""
+    """The checks: when each runs, what it looks with, what it is judged by; and what people are asked to attest."""
     catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
     known_or_refuse(catalogue, system, cadence)
     found = [
         check
-        for check in catalogue.checks.values()
+        for check in (*catalogue.checks.values(), *catalogue.tasks.values())
         if (not system or check.system == system) and (not cadence or cadence in check.cadences)
     ]
     if output == "json":
@@ -70,6 +72,8 @@ def schema() -> int:
 def when(check: Check) -> str:
     """A check's cadences and own rules in words."""
     parts = list(check.cadences)
+    if isinstance(task := check.probe.params, Task) and task.severities:
+        parts.append(f"within {format_duration(task.due.total_seconds())} after {', '.join(task.severities)}")
     for rule in check.rules[len(check.cadences) :]:
         parts.append(f"every {format_duration(rule.every.total_seconds())}" if rule.every else " | ".join(rule.crons))
     return ", ".join(parts)

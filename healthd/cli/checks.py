@@ -101,6 +101,8 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadenc
     if system and system not in catalogue.systems:
         raise Refused(f"no system {system!r}; there are {', '.join(catalogue.systems)}")
     chosen = [find_check(catalogue, check_id) for check_id in ids]
+    if tasks := [check.id for check in chosen if check.is_attestation]:
+        raise Refused(f"{tasks[0]} is done by a person: the daemon knows how it stands (see `healthd attest`)")
     if system or cadence:
         chosen += [
             c

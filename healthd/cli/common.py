@@ -71,17 +71,19 @@ def catalogue_or_refuse(settings: Settings, folders: Sequence[str] = ()) -> Cata
 
 def find_check(catalogue: Catalogue, check_id: str) -> Check:
     """The check of that id; Refused with the nearest one."""
-    check = catalogue.checks.get(check_id)
+    known = {**catalogue.checks, **catalogue.tasks}
+    check = known.get(check_id)
     if check is None:
-        named = [c for c in catalogue.checks if c.endswith("/" + check_id)]
-        near = named or get_close_matches(check_id, catalogue.checks, n=3)
+        named = [c for c in known if c.endswith("/" + check_id)]
+        near = named or get_close_matches(check_id, known, n=3)
         raise Refused(f"no check {check_id!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
     return check
 
 
 def known_or_refuse(catalogue: Catalogue, system: str | None, cadence: str | None = None) -> None:
     """Refused, with the nearest, for a system or cadence no check belongs to."""
-    cadences = dict.fromkeys(name for check in catalogue.checks.values() for name in check.cadences)
+    everything = (*catalogue.checks.values(), *catalogue.tasks.values())
+    cadences = dict.fromkeys(name for check in everything for name in check.cadences)
     for kind, name, known in (("system", system, [*catalogue.systems]), ("cadence", cadence, [*cadences])):
         if name and name not in known:
             near = get_close_matches(name, known, n=1) or known

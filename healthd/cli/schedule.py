@@ -28,7 +28,10 @@ from healthd.schedule import upcoming
 @checks_option
 @format_option
 def next_(until: str, start: str, system: str, folders: tuple[str, ...], output: str) -> int:
-    """The coming calendar runs, each in its system's time zone; interval checks are summed up."""
+    """The coming calendar runs, and what people are asked to attest, each in its system's time zone.
+
+    Interval checks are summed up.
+    """
     catalogue = catalogue_or_refuse(settings_or_refuse(), folders)
     known_or_refuse(catalogue, system)
     try:
@@ -36,7 +39,8 @@ def next_(until: str, start: str, system: str, folders: tuple[str, ...], output:
     except UnitError as error:
         raise Refused(f"--until: {error}") from None
     now = _moment(start)
-    checks = [c for c in catalogue.checks.values() if not system or c.system == system]
+    everything = (*catalogue.checks.values(), *catalogue.tasks.values())
+    checks = [c for c in everything if not system or c.system == system]
     runs = upcoming(checks, now, now + ahead)
     if output == "json":
         print_json([

@@ -81,7 +81,8 @@ class Reports:
         """Availability of every check of a system. KeyError for an unknown one."""
         assert self._house.teller.catalogue is not None
         found = self._house.teller.catalogue.systems[system]
-        return await self._objectives([c for c in found.checks if c.enabled and not c.is_attestation], found.objective, self._house.now())
+        watched = [c for c in found.checks if c.enabled and not c.is_attestation]
+        return await self._objectives(watched, found.objective, self._house.now())
 
     # -- runs ------------------------------------------------------------------------------------------------------
 

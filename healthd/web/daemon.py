@@ -13,7 +13,7 @@ from healthd.model.outcomes import CheckState, Outcome
 from healthd.report import Objective, Report
 from healthd.settings import Settings
 from healthd.store.base import Store
-from healthd.web.people import Silences, Windows
+from healthd.web.people import Attestations, Silences, Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Daemon(Protocol):
     @property
     def silences(self) -> Silences:
         """What people silenced."""
+
+    @property
+    def attestations(self) -> Attestations:
+        """What people sign for."""
 
     @property
     def windows(self) -> Windows:

@@ -1,11 +1,13 @@
-"""What people keep quiet, as pages and API need it of the daemon. Implemented by healthd.services."""
+"""What people keep quiet and sign for, as pages and API need it of the daemon. Implemented by healthd.services."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from healthd.model.attestations import Request
+from healthd.model.catalogue import Check
 from healthd.model.silences import Silence
 from healthd.model.windows import Maintenance
 
@@ -50,3 +52,30 @@ class Windows(Protocol):
 
     async def end(self, window_id: str, actor: str) -> Maintenance:
         """End one early, or call it off."""
+
+
+class Attestations(Protocol):
+    """Changes are recorded and audited. AttestationError says what cannot be, KeyError that there is none.
+
+    `name` is a request's id, or the name of what is asked for: of which just one is open.
+    """
+
+    @property
+    def open(self) -> Sequence[Request]:
+        """Those that wait to be signed for, what is due first first."""
+
+    @property
+    def tasks(self) -> Mapping[str, Check]:
+        """What is asked for, by id."""
+
+    async def past(self, limit: int, check_id: str = "", before: datetime | None = None) -> Sequence[Request]:
+        """Those that are closed, the newest first."""
+
+    async def find(self, name: str) -> Request:
+        """Open or closed."""
+
+    async def give(self, name: str, by: str, note: str, link: str) -> Request:
+        """Sign for it."""
+
+    async def take_back(self, name: str, by: str, reason: str) -> Request:
+        """Withdraw a signature."""

@@ -25,6 +25,7 @@ async def page(request: Request, template: str, status: int = 200, **context: An
         "path": request.url.path,
         "here": here(request),
         "open_incidents": len(desk.daemon.incidents),
+        "open_tasks": len(desk.daemon.attestations.open),
         "refresh": REFRESH_SECONDS if status == 200 else 0,
     }
     return HTMLResponse(await desk.templates.render(template, {**common, **context}), status)

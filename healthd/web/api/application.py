@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from healthd import __version__
 from healthd.store.base import StoreError
-from healthd.web.api import checks, incidents, installation, reports, silences, windows
+from healthd.web.api import attestations, checks, incidents, installation, reports, silences, windows
 from healthd.web.api.models import Error
 from healthd.web.api.parameters import unknown_parameters
 from healthd.web.desk import Desk
@@ -35,7 +35,7 @@ def create_api(desk: Desk) -> FastAPI:
         responses={400: {"model": Error}, 401: {"model": Error}, 503: {"model": Error}},
     )  # fmt: skip
     api.state.desk = desk
-    for room in (checks, incidents, reports, silences, windows, installation):
+    for room in (checks, incidents, reports, silences, windows, attestations, installation):
         api.include_router(room.router, prefix="/v1")
     api.add_api_route("/docs", _docs, include_in_schema=False)
     for kind in (RequestError, StoreError, HTTPException):

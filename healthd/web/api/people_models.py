@@ -75,3 +75,49 @@ class WindowRequest(Shape):
     notice: str = Field("", description="how long ahead it is announced; default: 48h")
     except_severities: list[str] = Field(default=[], description="incidents of these are told all the same")
     actor: str = Field("api", description="who, for the window and the audit log", max_length=200)
+
+
+class Withdrawal(Shape):
+    by: str
+    at: str
+    reason: str
+    given_by: str = Field(description="whose signature it was")
+    given_at: str
+
+
+class Attestation(Shape):
+    id: str
+    check: str = Field(description="what is asked for: system/name")
+    system: str
+    title: str
+    description: str
+    state: Literal["due", "overdue", "given", "missed"] = Field(description="missed: nobody signed for it")
+    asked_at: str
+    due_by: str
+    overdue_since: str | None = Field(description="since when it, or one before it, is or was overdue")
+    cadence: str
+    incident: str = Field(description='that it follows, ""')
+    who: str
+    reminded: int = Field(description="how often it was asked for again")
+    closed_at: str | None
+    given_by: str
+    note: str
+    link: str
+    late: bool = Field(description="given after it was due")
+    dropped: str = Field(description='why nobody is asked for it any more, ""')
+    withdrawn: list[Withdrawal] = Field(description="signatures taken back")
+
+
+class AttestationList(Shape):
+    attestations: list[Attestation]
+
+
+class AttestRequest(Shape):
+    actor: str = Field("api", description="who did it", max_length=200)
+    note: str = Field("", description="what was done or found", max_length=MAX_NOTE)
+    link: str = Field("", description="to a ticket, a protocol, a recording", max_length=500)
+
+
+class WithdrawRequest(Shape):
+    reason: str = Field(description="why it is withdrawn", max_length=MAX_NOTE)
+    actor: str = Field("api", description="who", max_length=200)

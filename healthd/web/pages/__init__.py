@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from healthd.web.pages import check, incidents, overview, reports, schedule, session, silences
+from healthd.web.pages import attestations, check, incidents, overview, reports, schedule, session, silences
 
 ROUTES: list[Route] = [
     *overview.ROUTES,
@@ -11,5 +11,6 @@ ROUTES: list[Route] = [
     *schedule.ROUTES,
     *reports.ROUTES,
     *silences.ROUTES,
+    *attestations.ROUTES,
     *session.ROUTES,
 ]
