@@ -79,7 +79,7 @@ def _late(incident: Incident, clocks: Clocks, policy: Policy, now: datetime) -> 
 
 
 def _escalate(incident: Incident, clocks: Clocks, policy: Policy, level: EscalationLevel, now: datetime) -> Decision:
-    """A level at zero is whoever hears of the opening: told through its own channels alone."""
+    """A level at zero is whoever hears of the opening: told through its own channels alone, if it has any."""
     after = (level.after or {})[policy.severity.name]
     contact = (policy.contacts or {}).get(level.who)
     who, address = (contact.title, contact.address) if contact else (level.who, "")
@@ -93,7 +93,7 @@ def _escalate(incident: Incident, clocks: Clocks, policy: Policy, level: Escalat
     kept = replace(kept, updated=now) if after > ZERO else kept
     return Decision(
         kept.kept_by(incident),
-        "escalated",
+        "escalated" if after > ZERO or level.channels else "noted",
         TimelineEntry(incident.id, now, "escalated", text),
         update=_said("escalated", text) | {"level": level.name, "title": level.title, "who": who, "address": address},
         also=level.channels,

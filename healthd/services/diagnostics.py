@@ -25,7 +25,7 @@ LOOKS = 12  # looks at once, for all diagnoses together
 FRESH = timedelta(seconds=60)  # a check's own outcome no older than this is taken as it is
 SHARED = timedelta(seconds=15)  # how long the answer to the same question serves other incidents
 LATE = timedelta(minutes=10)  # an incident older than this is not diagnosed after a restart
-BEGINS = frozenset({"firing", "worsened", "reopened"})
+BEGINS = frozenset({"firing", "reopened"})
 
 log = structlog.get_logger("healthd.diagnosis")
 
@@ -78,11 +78,14 @@ class Diagnostics:
     # -- when ------------------------------------------------------------------------------------------------------
 
     def _heard(self, decision: Decision, incident: Incident) -> None:
+        """A worse severity deserves another look, whatever made it so."""
         if not incident.is_open:
             self._ranks.pop(incident.id, None)
-        elif decision.event in BEGINS and self._catalogue is not None:
+            if (task := self._under_way.get(incident.id)) is not None:
+                task.cancel()
+        elif self._catalogue is not None and incident.playbook:
             rank = self._catalogue.severity(incident.system, incident.severity).rank
-            if decision.event != "worsened" or rank < self._ranks.get(incident.id, 100):
+            if decision.event in BEGINS or rank < self._ranks.get(incident.id, rank):
                 self._begin(incident)
 
     def _begin(self, incident: Incident) -> None:

@@ -18,7 +18,9 @@ from healthd.model.incidents import Incident
 from healthd.services.base import House
 
 AT_ONCE = 200  # incidents dealt with in one scan; what is left is due in the next
-QUIET_EVERY = timedelta(seconds=5)  # how often an incident that is kept quiet is asked whether it still is
+UNTOLD = timedelta(seconds=1)  # how often an incident nobody has heard of yet is looked at
+AGAIN = timedelta(seconds=5)  # after something went wrong
+QUIET = "quiet"  # in an incident's details: why nobody is to be told of it now
 
 log = structlog.get_logger("healthd.escalation")
 
@@ -64,17 +66,17 @@ class Escalation:
             self._next.pop(incident.id, None)
 
     def _plan(self, incident: Incident) -> None:
-        """Ask again when the first clock runs out; at once when something keeps it quiet, for they then stand still."""
-        policy = self._policy(incident)
-        if policy is None:
-            return
-        now = self._house.now()
-        if Clocks.of(incident).stopped is not None:
-            self._next[incident.id] = now + QUIET_EVERY
-        elif (due := next_due(incident, policy.severity, policy.chain)) is None:
+        """When the first clock runs out. Nothing does before people have heard of it, nor while it is kept quiet."""
+        policy, now = self._policy(incident), self._house.now()
+        due = next_due(incident, policy.severity, policy.chain) if policy is not None else None
+        if incident.telling.event == "firing":
+            self._next[incident.id] = max(incident.telling.due or now, now + UNTOLD)
+        elif bool(incident.details.get(QUIET)) is not (Clocks.of(incident).stopped is not None):
+            self._next[incident.id] = now
+        elif due is None:
             self._next.pop(incident.id, None)
         else:
-            self._next[incident.id] = now if self._why_quiet(incident) else due.at
+            self._next[incident.id] = due.at
 
     def _policy(self, incident: Incident) -> Policy | None:
         system = self._catalogue.systems.get(incident.system) if self._catalogue else None
@@ -86,16 +88,12 @@ class Escalation:
             severity = replace(severity, response=playbook.response)
         return Policy(severity, system.runbook.escalation, {c.name: c for c in system.runbook.contacts})
 
-    def _why_quiet(self, incident: Incident) -> str:
-        check = self._house.corridor.checks.get(incident.check_id)
-        return self._house.teller.why_quiet(incident, check) if check is not None else ""
-
     async def _act_on(self, incident_ids: list[str]) -> None:
         acts = (self._act(incident_id) for incident_id in incident_ids)
         for incident_id, failed in zip(incident_ids, await asyncio.gather(*acts, return_exceptions=True), strict=True):
             if failed is not None:
                 log.error("escalation_failed", incident=incident_id, exc_info=failed)
-                self._next[incident_id] = self._house.now() + QUIET_EVERY
+                self._next[incident_id] = self._house.now() + AGAIN
 
     async def _act(self, incident_id: str) -> None:
         """Everything that is due for one incident, one after the other."""
@@ -108,9 +106,9 @@ class Escalation:
         self._next.pop(incident_id, None)
 
     def _change(self, incident: Incident) -> Callable[[Incident], Decision | None] | None:
-        policy, now, why = self._policy(incident), self._house.now(), self._why_quiet(incident)
+        policy, now, why = self._policy(incident), self._house.now(), str(incident.details.get(QUIET, ""))
         stopped = Clocks.of(incident).stopped is not None
-        if policy is None or (why and stopped):
+        if policy is None or incident.telling.event == "firing" or (why and stopped):
             return None
         if why:
             return lambda i: stop(i, why, now)
