@@ -344,7 +344,7 @@ def _notes(incident_id: str, kinds: Collection[str], now: datetime) -> list[Time
 def _log(decision: Decision, incident: Incident) -> None:
     loud = decision.event in ("firing", "reopened", "worsened", "storm")
     (log.warning if loud else log.info)(
-        "incident_" + {"firing": "opened"}.get(decision.event, decision.event),
+        "incident_" + ("merged" if incident.merged_into else {"firing": "opened"}.get(decision.event, decision.event)),
         incident=incident.id,
         check=decision.members[0].check_id if decision.members else incident.check_id,
         severity=incident.severity,

@@ -13,6 +13,7 @@ from healthd.web.api.parameters import Before, Limit, Since, TheDesk, maybe_mome
 from healthd.web.definition import definition
 from healthd.web.history import measures_of
 from healthd.web.listing import STATUS_WORDS, Filter, chosen
+from healthd.web.membership import open_incidents
 from healthd.web.moments import moment
 from healthd.web.nearest import nearest
 from healthd.web.pages.check import next_runs
@@ -30,7 +31,6 @@ async def list_systems(desk: TheDesk) -> JSONResponse:
     """In the catalogue's order."""
     daemon = desk.daemon
     found = statuses(daemon, daemon.catalogue.checks.values())
-    open_ = [incident.system for incident in daemon.incidents.values()]
     systems = []
     for system in daemon.catalogue.systems.values():
         counts = count(found[check.id] for check in system.checks)
@@ -40,7 +40,7 @@ async def list_systems(desk: TheDesk) -> JSONResponse:
             "timezone": system.zone.key,
             "status": overall(counts).value,
             "counts": {status.value: number for status, number in counts.items()},
-            "incidents": open_.count(system.name),
+            "incidents": len(open_incidents(daemon, system=system.name)),
             "cadences": {cadence.name: cadence.text for cadence in system.cadences.values()},
         })  # fmt: skip
     return JSONResponse({"systems": systems})

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from healthd.model.incidents import Incident
 from healthd.web.api import models, serialise
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
 from healthd.web.security import actor_name
 
@@ -22,19 +23,16 @@ async def list_incidents(
     *,
     desk: TheDesk,
     open: Annotated[bool | None, Query(description="true: only open ones; false: only those that are over.")] = None,  # noqa: A002 - the parameter's name
-    system: Annotated[str, Query(description="Of this system.")] = "",
-    check: Annotated[str, Query(description="Of this check: system/name.")] = "",
+    system: Annotated[str, Query(description="In which this system has a part.")] = "",
+    check: Annotated[str, Query(description="In which this check has a part: system/name.")] = "",
     before: Before = "",
     limit: Limit = 100,
 ) -> JSONResponse:
     """Newest first. Open ones are given without asking the database."""
     end = maybe_moment(before, "before")
     if open:
-        found = [
-            i
-            for i in desk.daemon.incidents.values()
-            if system in ("", i.system) and check in ("", i.check_id) and (end is None or i.opened_at < end)
-        ]
+        of_it = open_incidents(desk.daemon, system=system, check=check)
+        found = [i for i in of_it if end is None or i.opened_at < end]
         found.sort(key=lambda i: i.opened_at, reverse=True)
     else:
         store = desk.daemon.store
@@ -52,6 +50,23 @@ async def list_incidents(
 async def get_incident(desk: TheDesk, incident_id: str) -> JSONResponse:
     """Open or over."""
     return JSONResponse(await _detail(desk, await find(desk, incident_id)))
+
+
+@router.get(
+    "/incidents/{incident_id}/members",
+    summary="The checks of an incident, with what was seen of each",
+    responses={200: {"model": models.MemberList}, **NOT_FOUND},
+)
+async def list_members(
+    desk: TheDesk,
+    incident_id: str,
+    offset: Annotated[int, Query(ge=0, description="So many are passed over.")] = 0,
+    limit: Limit = 100,
+) -> JSONResponse:
+    """In the order they joined. Values and evidence are those of when a check joined, or got worse."""
+    found = await find(desk, incident_id)
+    members = await desk.ask(desk.daemon.store.members(found.id, offset=offset, limit=limit))
+    return JSONResponse({"total": found.joined, "members": [serialise.member(m) for m in members]})
 
 
 @router.post(

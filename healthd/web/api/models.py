@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -164,6 +164,28 @@ class IncidentSummary(Shape):
     acknowledged_by: str
     playbook: str
     quiet: str = Field(description='why nobody is told of it now: a silence, a maintenance window; ""')
+    failing: int = Field(description="checks of it that fail now")
+    joined: int = Field(description="checks there have been")
+    storm: bool = Field(description="whether so many checks began to fire at once that they are one incident")
+    reopened: int = Field(description="how often it was reopened")
+    reopened_at: str | None
+    merged_into: str = Field(description='the id of the storm it became part of, ""')
+
+
+class Member(Shape):
+    check: str
+    level: LevelWord
+    severity: str
+    since: str
+    recovered_at: str | None
+    reason: str
+    values: list[dict[str, Any]] = Field(description="measure, series, value, text, unit, level, limit and the limits")
+    evidence: list[dict[str, str]] = Field(description="title and text")
+
+
+class MemberList(Shape):
+    total: int
+    members: list[Member]
 
 
 class TimelineEntry(Shape):

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from healthd.model.catalogue import Check, Threshold
-from healthd.model.incidents import Incident, TimelineEntry
+from healthd.model.incidents import Incident, Member, TimelineEntry
 from healthd.model.outcomes import Measurement, Outcome, Verdict
 from healthd.web.standing import Standing, word
 from healthd.web.words import maybe_rfc3339, rfc3339, value_text
@@ -122,6 +122,25 @@ def incident(i: Incident) -> dict[str, Any]:
         "acknowledged_by": i.acknowledged_by,
         "playbook": i.playbook,
         "quiet": str(i.details.get("quiet", "")) if i.is_open else "",
+        "failing": i.failing,
+        "joined": i.joined,
+        "storm": i.storm,
+        "reopened": i.reopened,
+        "reopened_at": maybe_rfc3339(i.reopened_at),
+        "merged_into": i.merged_into,
+    }
+
+
+def member(m: Member) -> dict[str, Any]:
+    return {
+        "check": m.check_id,
+        "level": word(m.level),
+        "severity": m.severity,
+        "since": rfc3339(m.since),
+        "recovered_at": maybe_rfc3339(m.recovered_at),
+        "reason": m.reason,
+        "values": m.seen.get("values", []),
+        "evidence": m.seen.get("evidence", []),
     }
 
 

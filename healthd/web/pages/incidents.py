@@ -9,6 +9,7 @@ from starlette.routing import Route
 from healthd.model.incidents import Incident
 from healthd.web.body import form
 from healthd.web.desk import Desk, desk_of
+from healthd.web.membership import open_incidents
 from healthd.web.moments import moment
 from healthd.web.pages.overview import by_severity
 from healthd.web.security import RequestError
@@ -16,7 +17,8 @@ from healthd.web.standing import standing
 from healthd.web.views import UTC, page
 
 PAGE = 50
-OPEN = 500
+MEMBERS = 100  # on one page, with what was seen of each
+ENTRIES = 200  # of a timeline: the last ones, where there are more
 MAX_NOTE = 1_000
 
 
@@ -27,11 +29,15 @@ async def index(request: Request) -> Response:
     system = query.get("system", "")
     before = moment(query["before"], "before") if query.get("before") else None
     newest = await desk.ask(desk.daemon.store.incidents(system=system, before=before, limit=PAGE))
-    open_ = [incident for incident in desk.daemon.incidents.values() if system in ("", incident.system)]
+    open_ = by_severity(desk.daemon.catalogue, open_incidents(desk.daemon, system=system)) if before is None else []
+    number, pages = paged(query.get("page", ""), len(open_))
     return await page(
         request,
         "incidents.html",
-        incidents=by_severity(desk.daemon.catalogue, open_)[:OPEN] if before is None else [],
+        incidents=open_[(number - 1) * PAGE : number * PAGE],
+        open_total=len(open_),
+        number=number,
+        pages=pages,
         closed=[incident for incident in newest if not incident.is_open],
         older=newest[-1].opened_at if len(newest) == PAGE else None,
         before=before,
@@ -47,6 +53,10 @@ async def show(request: Request) -> Response:
     catalogue = desk.daemon.catalogue
     system, check = catalogue.systems.get(incident.system), catalogue.checks.get(incident.check_id)
     told = dict(incident.details.get("body", {}))
+    store = desk.daemon.store
+    number, pages = paged(request.query_params.get("members", ""), incident.joined, MEMBERS)
+    members = await desk.ask(store.members(incident.id, offset=(number - 1) * MEMBERS, limit=MEMBERS))
+    timeline = await desk.ask(store.timeline(incident.id))
     playbook = system.playbooks.get(incident.playbook) if system else None
     return await page(
         request,
@@ -61,7 +71,11 @@ async def show(request: Request) -> Response:
         diagnosis=incident.details.get("diagnosis"),
         playbook=playbook or told.get("playbook"),
         quiet=[check_id for check_id, cause in desk.daemon.suppressed.items() if cause == incident.check_id],
-        timeline=await desk.ask(desk.daemon.store.timeline(incident.id)),
+        timeline=[*timeline[:1], *timeline[1:][-ENTRIES:]],
+        left_out=max(0, len(timeline) - ENTRIES - 1),
+        members=members if incident.joined > 1 else [],
+        number=number,
+        pages=pages,
         max_note=MAX_NOTE,
     )
 
@@ -74,6 +88,12 @@ async def acknowledge(request: Request) -> Response:
     incident_id = request.path_params["incident"]
     await take(desk, incident_id, session.name, fields.get("note", ""))
     return RedirectResponse(f"/incidents/{incident_id}", 303)
+
+
+def paged(wanted: str, total: int, size: int = PAGE) -> tuple[int, int]:
+    """The number of the page asked for, within those there are, and how many there are."""
+    pages = max(1, -(-total // size))
+    return min(max(1, int(wanted[:9]) if wanted.isdecimal() else 1), pages), pages
 
 
 async def find(desk: Desk, incident_id: str) -> Incident:

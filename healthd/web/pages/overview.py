@@ -16,6 +16,7 @@ from healthd.model.incidents import Incident
 from healthd.web.daemon import Daemon
 from healthd.web.desk import desk_of
 from healthd.web.listing import FOLD, STATUS_WORDS, Filter, listing
+from healthd.web.membership import open_incidents
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError
 from healthd.web.standing import Status, count, overall, statuses
@@ -69,7 +70,7 @@ async def system(request: Request) -> Response:
     if known is None:
         raise RequestError(404, f"no system {name!r}", nearest(name, daemon.catalogue.systems))
     wanted = _filter(request, system=name)
-    open_ = [incident for incident in daemon.incidents.values() if incident.system == name]
+    open_ = open_incidents(daemon, system=name)
     found = statuses(daemon, known.checks)
     counts = count(found.values())
     return await page(
@@ -96,9 +97,8 @@ def by_severity(catalogue: Catalogue, incidents: object) -> list[Incident]:
 
 
 def _summaries(daemon: Daemon, found: Mapping[str, Status]) -> list[Summary]:
-    open_ = [incident.system for incident in daemon.incidents.values()]
     return [
-        Summary(known, count(found[check.id] for check in known.checks), open_.count(known.name))
+        Summary(known, count(found[c.id] for c in known.checks), len(open_incidents(daemon, system=known.name)))
         for known in daemon.catalogue.systems.values()
     ]
 
