@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import NewDaemon
 from tests.e2e.daemon import Daemon
-from tests.e2e.test_incident import SECRET, channels
+from tests.e2e.test_incident import channels
 from tests.servers.nginx import NginxServer
 from tests.servers.receiver import Receiver
 
