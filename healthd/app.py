@@ -32,6 +32,7 @@ from healthd.services import House, Service
 from healthd.services.attestations import AttestationProbe, Attestations
 from healthd.services.diagnostics import Diagnostics
 from healthd.services.escalation import Escalation
+from healthd.services.postmortem import postmortem
 from healthd.services.quiet import Quiet
 from healthd.services.reports import Reports
 from healthd.services.silences import Silences
@@ -78,7 +79,8 @@ class App:
         self._recorder = Recorder(
             self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
         )
-        self._teller = Teller(settings.public_url or f"http://{settings.host}:{settings.port}")
+        self._public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+        self._teller = Teller(self._public_url)
         self._outbox = Outbox(
             self.store,
             observe=self._notified,
@@ -365,6 +367,10 @@ class App:
         incident = await self._corridor.acknowledge(incident_id, actor, note)
         await self._audit(actor, "acknowledge", incident_id, note)
         return incident
+
+    async def postmortem(self, incident_id: str) -> str:
+        """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""
+        return await postmortem(incident_id, self.store, self.catalogue, self._public_url)
 
     async def report_preview(self, system: str, cadence: str) -> Report:
         """The report of a calendar cadence as it would be now. KeyError for an unknown one."""

@@ -88,6 +88,9 @@ class Daemon(Protocol):
     async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
         """Mark an open incident as somebody's. KeyError for an unknown or resolved one."""
 
+    async def postmortem(self, incident_id: str) -> str:
+        """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""
+
     async def report_preview(self, system: str, cadence: str) -> Report:
         """The report of a calendar cadence as it would be now. KeyError for an unknown one."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 from typing import Any
 
 from tests.e2e.conftest import NewDaemon
@@ -56,6 +59,15 @@ def only_incident(daemon: Daemon) -> dict[str, Any]:
     return dict(daemon.get(f"/api/v1/incidents/{found['id']}"))
 
 
+def command(daemon: Daemon, *words: str) -> tuple[int, str]:
+    """A command's exit code and all it says."""
+    argv = [sys.executable, "-m", "healthd", *words]
+    done = subprocess.run(
+        argv, env=daemon.environment(), cwd=daemon.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
 def test_level_after_level_until_somebody_acknowledges(new_daemon: NewDaemon, receiver: Receiver) -> None:
     port = free_port()
     daemon = new_daemon(shop(receiver, "{response: 1s}", "3s", "6s", port)).start()
@@ -106,3 +118,42 @@ def test_updates_while_it_is_open_and_an_acknowledgement_that_lapses(new_daemon:
     assert "lapsed: it is nobody's again" in said["lapsed"]
     assert any("acknowledged by ana" in b["update"]["text"] for b in bodies(receiver, "/desk") if b["update"])
     assert only_incident(daemon)["acknowledged_by"] == ""
+
+
+def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> None:
+    daemon = new_daemon(
+        shop(receiver, "{response: 1s}", "2s") + "    playbook: down\n"
+        "playbooks: {down: {likely_cause: a bad | day, remediation: [{title: Restart it, command: restart}]}}\n"
+        "attestations: {review: {within: 48h, severities: [SEV1]}}\n"
+    ).start()
+    daemon.until(lambda: "l2" in kinds(receiver), what="escalated")
+    incident = only_incident(daemon)["id"]
+
+    code, text = command(daemon, "incidents")
+    assert (code, incident in text, "nobody" in text) == (2, True, True)
+    code, text = command(daemon, "incidents", "--format", "json", "--system", "elsewhere")
+    assert (code, json.loads(text)) == (0, [])
+    code, text = command(daemon, "incident", incident)
+    assert code == 2
+    assert "escalated: escalated to l2, Second level (Senior on-call, oncall-l2@shop.example)" in text
+    assert "    $ restart" in text
+    assert command(daemon, "ack", incident, "--by", "ana")[0] == 0
+
+    code, text = command(daemon, "postmortem", incident)
+    assert code == 0
+    assert text.startswith("# Post-mortem: The shop answers\n")
+    assert "| Escalated to | l2 |" in text
+    assert "| Incident commander | ana |" in text
+    assert "(1s asked for; late) |" in text
+    assert "it is still open" in text
+    assert "expects: a bad | day." in text
+    assert "## Action items" in text
+    code, text = command(daemon, "postmortem", "INC-0")
+    assert (code, "no incident 'INC-0'" in text) == (3, True)
+
+    daemon.write(shop(receiver, "{}", "1h").replace("title: The shop answers", "enabled: false"))
+    daemon.signal(signal.SIGHUP)
+    daemon.until(lambda: not daemon.get("/api/v1/incidents?open=true")["incidents"], what="over")
+    assert command(daemon, "incidents") == (0, "no open incidents\n")
+    assert " over since " in command(daemon, "incident", incident)[1]
+    assert daemon.metric("healthd_incident_resolve_seconds_count", system="shop", severity="SEV1") == 1

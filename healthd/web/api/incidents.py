@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
+from healthd.model.catalogue import System
 from healthd.model.incidents import Incident
 from healthd.web.api import models, serialise
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
 from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
-from healthd.web.security import actor_name
+from healthd.web.security import RequestError, actor_name
 
 router = APIRouter(tags=["incidents"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
@@ -69,6 +70,23 @@ async def list_members(
     return JSONResponse({"total": found.joined, "members": [serialise.member(m) for m in members]})
 
 
+@router.get(
+    "/incidents/{incident_id}/postmortem",
+    summary="A post-mortem of an incident, begun",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/markdown": {}}}, **NOT_FOUND},
+)
+async def get_postmortem(desk: TheDesk, incident_id: str) -> PlainTextResponse:
+    """Markdown: times, timeline and evidence filled in, and room for what only people know. As it is now for one that
+    is still open. 404 also when its system is no longer in the catalogue."""
+    found = await find(desk, incident_id)
+    try:
+        text = await desk.ask(desk.daemon.postmortem(found.id))
+    except KeyError:
+        raise RequestError(404, f"the system {found.system!r} is no longer in the catalogue") from None
+    return PlainTextResponse(text, media_type="text/markdown")
+
+
 @router.post(
     "/incidents/{incident_id}/acknowledge",
     summary="Mark an open incident as somebody's",
@@ -91,6 +109,15 @@ async def _detail(desk: Any, found: Incident) -> dict[str, Any]:
     return {
         **serialise.incident(found),
         "timeline": [serialise.entry(entry) for entry in timeline],
+        "steps": _steps(desk.daemon.catalogue.systems.get(found.system), found.playbook),
         "diagnosis": found.details.get("diagnosis"),
         "channels": list(found.details.get("channels", ())),
     }
+
+
+def _steps(system: System | None, name: str) -> list[dict[str, str]]:
+    playbook = system.playbooks.get(name) if system else None
+    if playbook is None:
+        return []
+    steps = (*playbook.diagnostics, *playbook.remediation)
+    return [{"title": step.title, "when": step.when, "command": step.command} for step in steps]

@@ -195,6 +195,12 @@ class TimelineEntry(Shape):
     actor: str
 
 
+class Step(Shape):
+    title: str
+    when: str
+    command: str
+
+
 class Finding(Shape):
     title: str = Field(description="of the step")
     level: LevelWord
@@ -223,6 +229,7 @@ class Diagnosis(Shape):
 
 class IncidentDetail(IncidentSummary):
     timeline: list[TimelineEntry]
+    steps: list[Step] = Field(description="its playbook suggests, to find out and to mend; healthd executes none")
     diagnosis: Diagnosis | None = Field(description="what the playbook's steps found; null without any, or not yet")
     channels: list[str] = Field(description="where it was told")
 
