@@ -73,14 +73,16 @@ class Teller:
             update=decision.update,
             members=compose_members(incident, members, self.catalogue, self._public_url, self.redact),
         )
-        failing = self._failing(members) or [check]
-        why = "" if decision.event in CLOSING else self._why_all_quiet(incident, failing)
+        failing = self.failing(members) or [check]
+        why = "" if decision.event in CLOSING else self.why_all_quiet(incident, failing)
         if why:
             return self._unsaid(decision, body, why), ()
         if decision.event in CLOSING:
             return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
         also = tuple(name for name in decision.also if name in self.channels)
         routed = self._channels(incident, members, failing)
+        if system.own and not routed:  # what no route says of healthd itself, everybody hears
+            routed = tuple(self.channels)
         return self._addressed(decision, body, tuple(dict.fromkeys((*routed, *also))))
 
     def sight(self, check: Check, verdicts: Sequence[Verdict], evidence: Sequence[Evidence]) -> dict[str, Any]:
@@ -132,13 +134,14 @@ class Teller:
                 break
         return tuple(found)
 
-    def _failing(self, members: Sequence[Member]) -> list[Check]:
+    def failing(self, members: Sequence[Member]) -> list[Check]:
+        """The checks of those members of an incident that fail now."""
         assert self.catalogue is not None
         checks = self.catalogue.checks
         return [check for m in members if m.is_failing and (check := checks.get(m.check_id)) is not None]
 
-    def _why_all_quiet(self, incident: Incident, failing: Sequence[Check]) -> str:
-        """An incident of several checks is quiet when each of those that fail is."""
+    def why_all_quiet(self, incident: Incident, failing: Sequence[Check]) -> str:
+        """As `why_quiet`: an incident of several checks is quiet when each of those that fail is."""
         why = ""
         for check in failing:
             why = self.why_quiet(incident, check)

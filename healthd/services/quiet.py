@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -34,19 +35,16 @@ class Quiet:
     def __init__(self, house: House, hushes: Sequence[Hush]) -> None:
         self._house, self._hushes = house, hushes
         self._seen: tuple[int, ...] = ()
-        self._counted: dict[str, tuple[str, str]] = {}  # incident id -> the labels it is counted under
+        self._counted: set[tuple[str, str]] = set()  # the labels that something is counted under
         self._review: asyncio.Task[None] | None = None
         house.teller.quiet.append(self.why)
-        house.corridor.on_incident.append(self._changed)
 
     def why(self, incident: Incident, check: Check) -> str:
         """The first reason there is; "" for none."""
         return next((why for hush in self._hushes if (why := hush.why(incident, check))), "")
 
     async def restore(self) -> None:
-        """What is open is counted."""
-        for incident in self._house.corridor.incidents.values():
-            self._count(incident)
+        """The incidents themselves say what kept them quiet."""
 
     def adopt(self, catalogue: Catalogue) -> None:
         """Labels and windows may have changed: everything is looked through."""
@@ -59,6 +57,7 @@ class Quiet:
         if seen != self._seen and not busy:
             self._seen = seen
             self._review = asyncio.get_running_loop().create_task(self._look_through())
+        self._count()
 
     async def close(self) -> None:
         """What was not reached is reached after the restart."""
@@ -75,22 +74,20 @@ class Quiet:
                 await asyncio.sleep(0)
 
     def _decision(self, incident: Incident) -> Decision | None:
-        check = self._house.corridor.checks.get(incident.check_id)
-        if check is None:
+        corridor, teller = self._house.corridor, self._house.teller
+        check = corridor.checks.get(incident.check_id)
+        failing = teller.failing(corridor.members(incident.id)) or ([check] if check else [])
+        if not failing:
             return None
-        why, noted, now = self.why(incident, check), str(incident.details.get("quiet", "")), self._house.now()
+        why, noted = teller.why_all_quiet(incident, failing), str(incident.details.get("quiet", ""))
         if why:
-            return hushed(incident, now, why) if why != noted else None
-        return spoken(incident, now) if noted else None
+            return hushed(incident, self._house.now(), why) if why != noted else None
+        return spoken(incident, self._house.now()) if noted else None
 
-    def _changed(self, decision: Decision, incident: Incident) -> None:
-        self._count(incident)
-
-    def _count(self, incident: Incident) -> None:
+    def _count(self) -> None:
+        incidents = self._house.corridor.incidents.values()
+        found = Counter((i.system, i.severity) for i in incidents if i.details.get("quiet"))
         gauge = self._house.metrics.incidents_silenced
-        before = self._counted.pop(incident.id, None)
-        if before is not None:
-            gauge.labels(*before).dec()
-        if incident.is_open and incident.details.get("quiet"):
-            labels = self._counted[incident.id] = (incident.system, incident.severity)
-            gauge.labels(*labels).inc()
+        for labels in found.keys() | self._counted:
+            gauge.labels(*labels).set(found[labels])
+        self._counted = set(found)

@@ -77,7 +77,8 @@ def test_a_silenced_incident_is_recorded_and_shown_and_told_once_the_silence_is_
     assert found["quiet"].startswith("silenced by ada until ")
     assert found["quiet"].endswith(f"moving house ({silence})")
     assert "nobody was told: silenced by ada" in json.dumps(found["timeline"])
-    assert daemon.metric("healthd_incidents_silenced", system="shop", severity="SEV1") == 1
+    silenced = {"system": "shop", "severity": "SEV1"}
+    daemon.until(lambda: daemon.metric("healthd_incidents_silenced", **silenced) == 1, what="counted")
     assert daemon.metric("healthd_incidents_open", system="shop", severity="SEV1") == 1
     assert daemon.get(f"/api/v1/silences/{silence}")["incidents"] == [found["id"]]
     page = daemon.http.get(f"/incidents/{found['id']}").text
@@ -93,6 +94,7 @@ def test_a_silenced_incident_is_recorded_and_shown_and_told_once_the_silence_is_
     receiver.wait_for(1)
     assert told(receiver) == ["firing"]
     daemon.until(lambda: not incident(daemon)["quiet"], what="told")
+    daemon.until(lambda: daemon.metric("healthd_incidents_silenced", **silenced) == 0, what="counted")
     assert daemon.metric("healthd_silences_active") == 0
     (stock / "stock.txt").write_text("1")
     receiver.wait_for(2)
