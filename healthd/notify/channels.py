@@ -14,13 +14,17 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from healthd.model.catalogue import ChannelSpec
+from healthd.notify.alertmanager import Alertmanager
+from healthd.notify.apprise import Apprise
 from healthd.notify.context import Context, utc_now
 from healthd.notify.dressing import Dressed
+from healthd.notify.mail import Email
 from healthd.notify.message import Channel
 from healthd.notify.options import Options
 from healthd.notify.pagerduty import PagerDuty
 from healthd.notify.slack import Slack
 from healthd.notify.slack_bot import SlackBot
+from healthd.notify.teams import Teams
 from healthd.notify.webhook import SignedWebhook
 
 
@@ -36,9 +40,13 @@ class ChannelType:
 
 CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
     {
+        "alertmanager": ChannelType(Alertmanager.Options, Alertmanager, notices=False),
+        "apprise": ChannelType(Apprise.Options, Apprise, updates=False),
+        "email": ChannelType(Email.Options, Email, updates=False),
         "pagerduty": ChannelType(PagerDuty.Options, PagerDuty, notices=False),
         "slack": ChannelType(Slack.Options, Slack, updates=False),
         "slack_bot": ChannelType(SlackBot.Options, SlackBot),
+        "teams": ChannelType(Teams.Options, Teams, updates=False),
         "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
     }
 )

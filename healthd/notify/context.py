@@ -15,8 +15,11 @@ class Memory(Protocol):
     async def recall(self, channel: str, key: str) -> Mapping[str, Any] | None:
         """What was remembered under `key`, None for nothing."""
 
-    async def remember(self, channel: str, key: str, what: Mapping[str, Any]) -> None:
-        """Durable on return. `what` is JSON-able and holds no secret."""
+    async def remember(self, channel: str, key: str, what: Mapping[str, Any], *, open_: bool = False) -> None:
+        """Durable on return. `what` is JSON-able and holds no secret. What is `open_` is found by `open`."""
+
+    async def open(self, channel: str) -> Mapping[str, Mapping[str, Any]]:
+        """By key, what was last remembered as open."""
 
 
 class Forgetful:
@@ -24,14 +27,20 @@ class Forgetful:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._open: set[tuple[str, str]] = set()
 
     async def recall(self, channel: str, key: str) -> Mapping[str, Any] | None:
         """See Memory."""
         return self._known.get((channel, key))
 
-    async def remember(self, channel: str, key: str, what: Mapping[str, Any]) -> None:
+    async def remember(self, channel: str, key: str, what: Mapping[str, Any], *, open_: bool = False) -> None:
         """See Memory."""
         self._known[channel, key] = dict(what)
+        (self._open.add if open_ else self._open.discard)((channel, key))
+
+    async def open(self, channel: str) -> Mapping[str, Mapping[str, Any]]:
+        """See Memory."""
+        return {key: self._known[of, key] for of, key in self._open if of == channel}
 
 
 def utc_now() -> datetime:

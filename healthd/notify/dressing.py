@@ -29,6 +29,11 @@ class Dressed:
         """At most so many messages."""
         return self._options.rate
 
+    def begin(self) -> None:
+        """The channel is in force: start what it does by itself, until `close`."""
+        if (begin := getattr(self._channel, "begin", None)) is not None:
+            begin()
+
     async def send(self, message: Message) -> None:
         """Send it as the options want it. A template that fails makes the channel's own message, which says so."""
         await self._channel.send(await self.dress(message))

@@ -24,7 +24,7 @@ Plain JSON-able data, because it waits in the database; redacted before it is st
                 The keys `check`, `values`, `evidence` and `playbook` are about the worst of them
     suppressed  [check ids kept quiet because they depend on this one]
     diagnosis   null, or what the playbook's steps found when they were last run:
-                {at, seconds, steps, answered,
+                {at, seconds, severity, steps, answered,
                  findings: [{title, level, text, command}]   (worst first: the first is the likely cause)
                  results: [{title, level, text, evidence, command, error}]   (in the order of the steps)}
     update      null, or what is new of an incident that is itself as before:

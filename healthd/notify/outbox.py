@@ -63,7 +63,7 @@ class Outbox:
         for name in self._specs.keys() - channels.keys():
             self._workers[name].unplug()
         for name, channel in built.items():
-            self._worker(name).plug(channel, changed[name].max_age, channel.rate)
+            self._worker(name).plug(channel, changed[name].max_age)
         self._specs = dict(channels)
 
     def start(self) -> None:

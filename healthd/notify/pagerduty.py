@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
-from healthd.notify import http
+from healthd.notify import http, words
 from healthd.notify.context import Context
 
 MAX_EVENT = 500_000  # bytes; the API refuses more than 512 kB
@@ -32,20 +34,37 @@ ADVICE = MappingProxyType(
 )
 
 
+_ROLLOUT = re.compile(r"\brollout\s+undo\s+(\S+)")
+
+
+def _check_address(url: str) -> str:
+    if not url.startswith("https://"):
+        raise ValueError("expected an address that begins with https://: PagerDuty shows no other")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_check_address)]
+
+
 class PagerDuty:
     """Triggers and resolves alerts. All events of one incident carry its key, so PagerDuty keeps them as one alert."""
 
     class Options(http.Options):
         """`routing_key`: the 32 characters of an "Events API v2" integration. `url`: the European region has its own,
-        https://events.eu.pagerduty.com/v2/enqueue."""
+        https://events.eu.pagerduty.com/v2/enqueue. `links` and `images`: shown with each incident, by their titles;
+        {system}, {check}, {incident} and {severity} stand for those of the incident."""
 
         routing_key: SecretStr = Field(min_length=1)
         url: http.SecretUrl = SecretStr("https://events.pagerduty.com/v2/enqueue")
+        links: Mapping[str, Address] = Field(default_factory=dict)
+        images: Mapping[str, Address] = Field(default_factory=dict)
+        changes: bool = True  # whether rollouts that a diagnosis names are sent as change events
 
     def __init__(self, options: Options, context: Context) -> None:
-        self._key = options.routing_key.get_secret_value()
-        self._http = http.HttpSender(
-            options.url, now=context.now, timeout=options.timeout, secrets=[self._key], advice=ADVICE
+        self._options, self._key = options, options.routing_key.get_secret_value()
+        self._http, self._changes = (
+            http.HttpSender(url, now=context.now, timeout=options.timeout, secrets=[self._key], advice=ADVICE)
+            for url in (options.url, change_url(options.url))
         )
 
     async def send(self, message: Message) -> None:
@@ -53,20 +72,34 @@ class PagerDuty:
 
         PagerDuty answers 202 when it has taken an event; an event it refuses (400) is a permanent ChannelError.
         """
+        body = message.body
         if message.event == "acknowledged":
-            await self._enqueue(acknowledge(message.body))
+            await self._enqueue(acknowledge(body))
             return
+        if self._options.changes and (body.get("update") or {}).get("kind") == "diagnosed":
+            for change in changes(body):
+                await self._enqueue(change, self._changes)
         if message.event != "resolved":
-            await self._enqueue(trigger(message.body))
+            await self._enqueue(self._illustrated(trigger(body), body))
         if message.event in ("resolved", "test"):
             await self._enqueue(resolve(message.body))
 
     async def close(self) -> None:
         """Release connections."""
         await self._http.close()
+        await self._changes.close()
 
-    async def _enqueue(self, event: dict[str, Any]) -> None:
-        accepted = await self._http.post(_bounded({"routing_key": self._key, **event}))
+    def _illustrated(self, event: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+        """With the links and images of the options."""
+        links = [{"href": _placed(url, body), "text": text} for text, url in self._options.links.items()]
+        images = [
+            {"src": _placed(url, body), "alt": text, "href": body["incident"]["url"] or _placed(url, body)}
+            for text, url in self._options.images.items()
+        ]
+        return event | {"links": event["links"] + links} | ({"images": images} if images else {})
+
+    async def _enqueue(self, event: dict[str, Any], sender: http.HttpSender | None = None) -> None:
+        accepted = await (sender or self._http).post(_bounded({"routing_key": self._key, **event}))
         if accepted.text.startswith("<"):
             raise ChannelError(f"answered {accepted.status} with a web page: this is no PagerDuty", permanent=True)
 
@@ -98,6 +131,39 @@ def acknowledge(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"event_action": "acknowledge", "dedup_key": _dedup_key(body["incident"]["key"])}
 
 
+def changes(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A change event (without routing key) for each rollout that a finding suggests to take back."""
+    events = []
+    for finding in (body.get("diagnosis") or {}).get("findings") or ():
+        if rollout := _ROLLOUT.search(finding["command"]):
+            details = {"incident": body["incident"]["id"], "workload": rollout[1], "roll back with": finding["command"]}
+            payload = {
+                "summary": " ".join(finding["text"].split())[:MAX_SUMMARY],
+                "source": body["system"]["name"],
+                "timestamp": body["at"],
+                "custom_details": details,
+            }
+            events.append({"payload": payload, "links": _links(body)})
+    return events
+
+
+def change_url(url: SecretStr) -> SecretStr:
+    """Where change events go, beside where alerts do."""
+    return SecretStr(re.sub(r"/enqueue/?$", "/change/enqueue", url.get_secret_value()))
+
+
+def _placed(url: str, body: Mapping[str, Any]) -> str:
+    places = {
+        "{system}": body["system"]["name"],
+        "{check}": body["check"]["name"],
+        "{incident}": body["incident"]["id"],
+        "{severity}": body["incident"]["severity"],
+    }
+    for place, value in places.items():
+        url = url.replace(place, quote(value, safe=""))
+    return url
+
+
 def resolve(body: Mapping[str, Any]) -> dict[str, Any]:
     """The event (without routing key) that ends the incident's alert."""
     return {"event_action": "resolve", "dedup_key": _dedup_key(body["incident"]["key"])}
@@ -112,7 +178,9 @@ def _dedup_key(key: str) -> str:
 
 def _summary(body: Mapping[str, Any]) -> str:
     incident, system = body["incident"], body["system"]
-    if body["event"] == "test":
+    if body.get("custom"):
+        text = str(body["custom"]["title"])
+    elif body["event"] == "test":
         text = f"Test by healthd, nothing is wrong: {incident['title']}"
     else:
         text = (
@@ -135,24 +203,18 @@ def _details(body: Mapping[str, Any]) -> dict[str, Any]:
         "acknowledged_by": incident["acknowledged_by"],
         "description": check["description"],
         "labels": check["labels"],
-        "values": {_name(value): _reading(value) for value in body["values"]},
+        "values": {words.measured(value): words.reading(value) for value in body["values"]},
         "evidence": {e["title"] or "evidence": e["text"] for e in body["evidence"]},
         "playbook": _playbook(playbook) if playbook else None,
+        "news": words.news(body),
+        "likely cause": words.cause(body)[0],
+        "try first": words.cause(body)[1],
         "suppressed": body["suppressed"],
         "source": check["source"],
     }
+    if custom := body.get("custom"):
+        details["text"] = custom["text"]
     return {name: value for name, value in details.items() if value}
-
-
-def _name(value: Mapping[str, Any]) -> str:
-    return f"{value['measure']} {value['series']}".strip()
-
-
-def _reading(value: Mapping[str, Any]) -> str:
-    """One line: "95% (critical: >= 90%; target: < 80%)"."""
-    limits = [f"{value['level']}: {value['limit']}"] if value["limit"] else []
-    limits += [f"target: {value['target']}"] if value["target"] else []
-    return f"{value['text']} ({'; '.join(limits)})" if limits else str(value["text"])
 
 
 def _playbook(playbook: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def _check_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _check_headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+def check_headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    """Headers a user may set. Raises ValueError, never repeating a value."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _RESERVED:
             raise ValueError(f"{name!r} is no header that can be set here")
@@ -60,7 +61,7 @@ class SignedWebhook:
             None, description='"whsec_" and base64, such as whsec_c2VjcmV0c2VjcmV0c2VjcmV0'
         )
         unsigned: bool = False
-        headers: Annotated[Mapping[str, SecretStr], AfterValidator(_check_headers)] = Field(default_factory=dict)
+        headers: Annotated[Mapping[str, SecretStr], AfterValidator(check_headers)] = Field(default_factory=dict)
 
         @model_validator(mode="after")
         def _signed_or_not(self) -> Self:

@@ -14,9 +14,9 @@ import structlog
 from healthd.model.incidents import ChannelError, Message, TimelineEntry
 from healthd.model.units import format_duration
 from healthd.notify.backoff import Policy
+from healthd.notify.dressing import Dressed
 from healthd.notify.http import MAX_RETRY_AFTER
 from healthd.notify.message import Channel
-from healthd.notify.options import Rate
 from healthd.notify.pace import Pace
 from healthd.notify.queue import Queue
 
@@ -45,7 +45,7 @@ class Worker:
     def __init__(self, name: str, gear: Gear) -> None:
         self._name = name
         self._gear = gear
-        self._channel: Channel | None = None
+        self._channel: Dressed | None = None
         self._max_age = gear.policy.unconfigured_max_age
         self._task: asyncio.Task[None] | None = None
         self._sends: dict[str, asyncio.Task[None]] = {}  # by group
@@ -60,10 +60,12 @@ class Worker:
         self._woken = asyncio.Event()
         self._stopping = False
 
-    def plug(self, channel: Channel, max_age: timedelta, rate: Rate | None = None) -> None:
+    def plug(self, channel: Dressed, max_age: timedelta) -> None:
         """Send through `channel` from now on, first what waits already: it may be there to mend what failed."""
         self._retire()
-        self._channel, self._max_age, self._pace = channel, max_age, Pace(rate)
+        self._channel, self._max_age, self._pace = channel, max_age, Pace(channel.rate)
+        if self._task is not None:
+            channel.begin()
         self._plugged += 1
         self._held.clear()
         self._reasons.clear()
@@ -78,6 +80,8 @@ class Worker:
     def start(self) -> None:
         """Begin."""
         self._task = asyncio.create_task(self._run(), name=f"outbox:{self._name}")
+        if self._channel is not None:
+            self._channel.begin()
 
     def wake(self) -> None:
         """Look now."""

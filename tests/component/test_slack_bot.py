@@ -29,7 +29,7 @@ class Memory(Forgetful):
         super().__init__()
         self.left = 1_000
 
-    async def remember(self, channel: str, key: str, what: Mapping[str, Any]) -> None:
+    async def remember(self, channel: str, key: str, what: Mapping[str, Any], *, open_: bool = False) -> None:
         self.left -= 1
         if self.left < 0:
             raise ChannelError("killed here")
