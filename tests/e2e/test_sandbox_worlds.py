@@ -4,7 +4,7 @@ and all is well again after mending."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,12 @@ def walk_through(walk: Walk) -> None:
         started = time.monotonic()
         for fault in reversed(before):
             walk.mend(fault)
+        # a check that was bad and is to be bad again must be seen well in between, or its incident stays as it was
+        if bad(before) & bad(batch):
+            walk.settle([], bad(before))
         for fault in batch:
             walk.break_(fault)
-        concerned = {check for fault in (*before, *batch) for check in (*fault.noticed_by, *fault.quiet)}
+        concerned = bad(before) | bad(batch)
         incidents = walk.settle(batch, {check for check in checks if check not in slow or check in concerned})
         for fault in batch:
             assert_told(fault, incidents)
@@ -52,6 +55,11 @@ def walk_through(walk: Walk) -> None:
     for fault in reversed(before):
         walk.mend(fault)
     walk.settle([], checks)
+
+
+def bad(faults: Iterable[Fault[Any]]) -> set[str]:
+    """The checks that find something."""
+    return {check for fault in faults for check in (*fault.noticed_by, *fault.quiet)}
 
 
 def assert_told(fault: Fault[Any], incidents: dict[str, Any]) -> None:

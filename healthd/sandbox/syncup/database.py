@@ -12,6 +12,7 @@ from healthd.sandbox.parts.relay import Relay
 if TYPE_CHECKING:
     from psycopg import AsyncConnection
 
+USERS = 400  # as in the tables
 TABLES = """
 CREATE TABLE users (id serial PRIMARY KEY, email text UNIQUE NOT NULL, name text NOT NULL);
 CREATE TABLE meetings (
@@ -19,7 +20,8 @@ CREATE TABLE meetings (
 );
 CREATE TABLE summaries (id serial PRIMARY KEY, meeting_id int NOT NULL REFERENCES meetings(id), text text NOT NULL);
 CREATE TABLE messages (id serial PRIMARY KEY, author int NOT NULL, text text NOT NULL, sent timestamptz DEFAULT now());
-INSERT INTO users (email, name) SELECT 'user' || n || '@example.com', 'User ' || n FROM generate_series(1, 400) AS n;
+INSERT INTO users (email, name)
+    SELECT 'user' || n || '@example.com', 'User ' || n FROM generate_series(1, 400) AS n;
 INSERT INTO meetings (user_id, title, started)
     SELECT 1 + n % 400, 'Meeting ' || n, now() - n * interval '1 hour' FROM generate_series(1, 2000) AS n;
 INSERT INTO summaries (meeting_id, text) SELECT id, md5(title) || md5(id::text) FROM meetings;

@@ -105,7 +105,7 @@ async def _put_that_day(world: Production) -> None:
 _SITE: _Faults = (
     Fault(
         "app-down", "stops the application: connections are refused", ("site",), _OFTEN,
-        lambda w: w.application.stop(), lambda w: w.application.start(), incident=Opens("system-down", "P1"),
+        lambda w: w.application.site.stop(), lambda w: w.application.site.start(), incident=Opens("system-down", "P1"),
     ),
     Fault(
         "server-failed", "makes the server fail EC2's status checks", ("server",), _OFTEN,
@@ -172,7 +172,7 @@ _MONITORING: _Faults = (
     ),
     Fault(
         "log-groups-deleted", "deletes the log groups", ("log-lines", "error-lines", "api-log-lines"), _MINUTE,
-        _remove_log_groups, _make_log_groups, incident=Opens("no-monitoring", "P4"),
+        _remove_log_groups, _make_log_groups, incident=Opens("no-monitoring", "P4"), apart=("logs-kept-for-ever",),
     ),
     Fault(
         "logs-kept-for-ever", "takes the retention off a log group", ("log-retention",), _MINUTE,
@@ -265,7 +265,7 @@ _BACKUPS: _Faults = (
     Fault(
         "backup-corrupt", "damages the newest full backup, which stays as large", ("restore-drill",), _DRILL,
         lambda w: w.scene.put_newest_backup(w.scene.damaged_backup()), lambda w: w.scene.restore_newest_backup(),
-        incident=Opens("backup-missing", "P2"),
+        incident=Opens("backup-missing", "P2"), apart=("full-backup-missing",),
     ),
     Fault(
         "backup-day-missing", "deletes the backups of a day", ("backups-per-day",), _MINUTE,

@@ -12,8 +12,9 @@ from healthd.sandbox.parts.cache import Cache
 from healthd.sandbox.parts.database import Database
 from healthd.sandbox.parts.dumps import dump
 from healthd.sandbox.parts.replica import Replica
-from healthd.sandbox.syncup.application import Application, Users
-from healthd.sandbox.syncup.database import SETTINGS, TABLES, Maintenance, SlowReports, Stranger
+from healthd.sandbox.parts.visitors import Visitors
+from healthd.sandbox.syncup.application import VISITS, Application
+from healthd.sandbox.syncup.database import SETTINGS, TABLES, USERS, Maintenance, SlowReports, Stranger
 from healthd.sandbox.syncup.host import Host
 from healthd.sandbox.syncup.scene import Scene
 from healthd.sandbox.syncup.services import Services
@@ -34,8 +35,9 @@ class Production:
         self.scene = Scene(self.aws)
         self.host = Host(folder / "host")
         self.services = Services()
-        self.application = Application(self.database.url, lambda: self.cache.client)
-        self.users = Users(self.application.url)
+        self.application = Application(self.database.url, self.cache)
+        chat = {"text": "What did we decide?"}
+        self.users = Visitors(self.application.site.url, VISITS, users=USERS, body=chat)
         self.maintenance = Maintenance(self.database)
         self.reports = SlowReports(self.database)
         self.stranger = Stranger(self.database)
@@ -43,8 +45,8 @@ class Production:
     async def start(self) -> None:
         """Start everything; returns when all of it answers."""
         await asyncio.gather(
-            self._start_database(), self.aws.start(), self.cache.start(), self.services.start(),
-            self.application.start(),
+            self._start_database(), self.aws.start(), self.cache.start(), self.services.sites.start(),
+            self.application.site.start(),
         )  # fmt: skip
         self.host.start()
         self.scratch.mkdir(mode=0o755)
@@ -62,7 +64,7 @@ class Production:
         """Stop everything, users first; one part that fails does not keep the others running."""
         first: list[Callable[[], Awaitable[object]]] = [self.users.stop, self.reports.close, self.stranger.leave]
         then: list[Callable[[], Awaitable[object]]] = [
-            *(self.application.stop, self.services.stop, self.replica.stop),
+            *(self.application.close, self.services.sites.stop, self.replica.stop),
             *(self.aws.stop, self.cache.close, self.database.stop),
         ]
         for parts in (first, then):

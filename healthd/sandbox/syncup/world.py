@@ -22,7 +22,7 @@ class SyncUp(Production):
         """What the catalogue reads: addresses with credentials, and a pace fit for watching."""
         return {
             **self.aws.environment,
-            "SYNCUP_URL": self.application.url,
+            "SYNCUP_URL": self.application.site.url,
             "SYNCUP_MONITORING_URL": self.services.monitoring_url,
             "SYNCUP_STATUS_PAGE_URL": self.services.status_url,
             "SYNCUP_OPENAI_URL": self.services.openai_url,
@@ -55,10 +55,12 @@ class SyncUp(Production):
     def parts(self) -> dict[str, str]:
         """Each server with whether it runs and its address, without credentials."""
         return {
-            "application": state(self.application.running, self.application.url),
+            "application": state(self.application.site.running, self.application.site.url),
             "PostgreSQL": state(self.database.running, f"127.0.0.1:{self.database.port}"),
             "replica": state(self.replica.running, f"127.0.0.1:{self.replica.port}"),
             "Redis": state(self.cache.running, f"127.0.0.1:{self.cache.port}"),
             "AWS (moto)": state(self.aws.running, self.aws.url),
-            "monitoring, status page, OpenAI": state(self.services.running, f"127.0.0.1:{self.services.port}"),
+            "monitoring, status page, OpenAI": state(
+                self.services.sites.running, f"127.0.0.1:{self.services.sites.port}"
+            ),
         }
