@@ -18,6 +18,7 @@ run: set-up ## set up, then run healthd against an emulated production on this m
 test: set-up ## install the servers the tests need (as root) and run the whole suite
 	@.ci/servers
 	@.ci/kube-apiserver
+	@.ci/kubernetes-tools
 	@exec $(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: set-up ## ruff, mypy --strict, and which package may import which

@@ -1,9 +1,9 @@
 """A real Kubernetes API server with etcd on loopback, without controllers and kubelets.
 
-    with KubeServer(folder) as kube:
-        kube.create(pod("web-1", "shop"), status={"phase": "Running"})
-        kubeconfig = kube.kubeconfig()                       # may do everything
-        viewer = kube.viewer(rules)                          # a user of its own who may do what the rules say
+with KubeServer(folder) as kube:
+    kube.create(pod("web-1", "shop"), status={"phase": "Running"})
+    kubeconfig = kube.kubeconfig()                       # may do everything
+    viewer = kube.viewer(rules)                          # a user of its own who may do what the rules say
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from tests.servers.process import Process, free_port
 
 _PROJECT = Path(__file__).parents[2]
 _USERS = 60
-_PLURALS = {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies", "APIService": "apiservices"}
+_PLURALS = {
+    "Ingress": "ingresses", "NetworkPolicy": "networkpolicies", "APIService": "apiservices",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+}  # fmt: skip
 _CLUSTER_WIDE = {
     "Node", "Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "APIService",
     "PersistentVolume",
@@ -130,10 +133,18 @@ class KubeServer:
                 "roleRef": {"kind": role["kind"], "name": name, "apiGroup": "rbac.authorization.k8s.io"},
             })  # fmt: skip
             for rule in role["rules"]:
-                self._wait_until_allowed(user, role["metadata"].get("namespace", ""), rule)
+                self.wait_until_allowed(user, role["metadata"].get("namespace", ""), rule)
         return self.kubeconfig(user)
 
-    def _wait_until_allowed(self, user: str, namespace: str, rule: Mapping[str, Any]) -> None:
+    def service_account(self, name: str, namespace: str) -> str:
+        """The kubeconfig of a new service account, with a token as a pod has it."""
+        place = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        self.request("POST", place, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+        wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        token = self.request("POST", f"{place}/{name}/token", wanted)["status"]["token"]
+        return self.kubeconfig(f"{namespace}-{name}", token=token)
+
+    def wait_until_allowed(self, user: str, namespace: str, rule: Mapping[str, Any], *, allowed: bool = True) -> None:
         """The server learns of new roles a moment after they are made."""
         resource, _, part = rule["resources"][0].partition("/")
         asked = {"verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": resource, "subresource": part}
@@ -144,10 +155,10 @@ class KubeServer:
         }  # fmt: skip
         for _ in range(500):
             answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-            if answer["status"]["allowed"]:
+            if answer["status"]["allowed"] is allowed:
                 return
             time.sleep(0.01)
-        raise RuntimeError(f"{user} is not allowed {asked}")
+        raise RuntimeError(f"{user} is {'not' if allowed else 'still'} allowed {asked}")
 
     def namespace(self) -> str:
         """The name of a new namespace."""
@@ -157,16 +168,16 @@ class KubeServer:
 
     def create(self, manifest: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Any:
         """Create the object and, with `status`, set that too. Its answer."""
-        made = self.request("POST", _collection(manifest), manifest)
+        made = self.request("POST", collection(manifest), manifest)
         return made if status is None else self.set_status(made, status)
 
     def set_status(self, manifest: Mapping[str, Any], status: Mapping[str, Any]) -> Any:
         """Merge into the status of an object, as a controller or kubelet would."""
-        path = f"{_collection(manifest)}/{manifest['metadata']['name']}/status"
+        path = f"{collection(manifest)}/{manifest['metadata']['name']}/status"
         return self.request("PATCH", path, {"status": status})
 
     def delete(self, manifest: Mapping[str, Any]) -> Any:
-        return self.request("DELETE", f"{_collection(manifest)}/{manifest['metadata']['name']}")
+        return self.request("DELETE", f"{collection(manifest)}/{manifest['metadata']['name']}")
 
     def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One request as the administrator; anything but success is an error."""
@@ -188,7 +199,7 @@ class KubeServer:
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
         (self.folder / "signing.key").write_bytes(signing)
-        users = [f'{t},{n},{n}{",system:masters" if n == "admin" else ""}' for n, t in self.tokens.items()]
+        users = [f"{t},{n},{n}{',system:masters' if n == 'admin' else ''}" for n, t in self.tokens.items()]
         (self.folder / "tokens.csv").write_text("\n".join(users) + "\n")
 
     def _start_etcd(self) -> None:
@@ -225,7 +236,8 @@ class KubeServer:
         raise RuntimeError(f"kube-apiserver is not ready:\n{(f / 'apiserver.log').read_text()[-2000:]}")
 
 
-def _collection(manifest: Mapping[str, Any]) -> str:
+def collection(manifest: Mapping[str, Any]) -> str:
+    """The path under which objects of this kind are."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     plural = _PLURALS.get(kind, f"{kind.lower()}s")
