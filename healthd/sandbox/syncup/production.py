@@ -44,21 +44,25 @@ class Production:
 
     async def start(self) -> None:
         """Start everything; returns when all of it answers."""
-        await asyncio.gather(
-            self._start_database(), self.aws.start(), self.cache.start(), self.services.sites.start(),
-            self.application.site.start(),
-        )  # fmt: skip
         self.host.start()
         self.scratch.mkdir(mode=0o755)
-        await asyncio.gather(self.replica.start(), self._set_scene())
+        dumped, *_ = await asyncio.gather(
+            self._start_database(), self._start_aws(), self.cache.start(), self.services.sites.start(),
+            self.application.site.start(),
+        )  # fmt: skip
+        await self.scene.keep(dumped)
         self.users.start()
 
-    async def _start_database(self) -> None:
+    async def _start_database(self) -> bytes:
+        """Start it and its replica. A backup of it, compressed."""
         await self.database.start()
         await asyncio.gather(self.maintenance.vacuum(), self.stranger.admit())
+        await self.replica.start()
+        return gzip.compress(await dump(self.database))
 
-    async def _set_scene(self) -> None:
-        await self.scene.start(gzip.compress(await dump(self.database)))
+    async def _start_aws(self) -> None:
+        await self.aws.start()
+        await self.scene.start()
 
     async def stop(self) -> None:
         """Stop everything, users first; one part that fails does not keep the others running."""

@@ -52,12 +52,10 @@ class Scene:
         self._silent: dict[str, timedelta | None] = {}
         self._started = datetime.now(UTC)
 
-    async def start(self, dump: bytes) -> None:
-        """Set it. `dump`: what a full backup holds, compressed."""
-        self._dump = dump
+    async def start(self) -> None:
+        """Set it, but for the full backups."""
         await self.aws.buckets.create(BUCKET, expire=30, replicate_to=REPLICA)
         await self.put_incremental((KEPT_DAYS + 2) * 24)
-        await self.put_full(KEPT_DAYS + 2)
         await self.aws.databases.create(DATABASE, retention=30)
         for metric in _METRICS:
             await self._send(metric)
@@ -68,6 +66,11 @@ class Scene:
         self._group = await self.aws.network.security_group("syncup-web", 80, 443)
         for name in SECRETS:
             await self.aws.identity.secret(name, rotated=timedelta(days=40))
+
+    async def keep(self, dump: bytes) -> None:
+        """Put the full backups in, each of which holds this, compressed."""
+        self._dump = dump
+        await self.put_full(KEPT_DAYS + 2)
 
     async def metric(self, name: str, value: float | None = None) -> None:
         """Put a metric of a machine to a level; None: to what is usual."""

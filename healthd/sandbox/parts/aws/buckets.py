@@ -45,8 +45,7 @@ class Buckets:
         """
         await self._send("PUT", f"{bucket}/{key}", bytes(content) if isinstance(content, int) else content)
         if ago is not None:
-            for operation in ("ListObjectsV2", "ListObjects"):
-                await self._aws.alter("s3", operation, {"Key": key}, LastModified={"ago": ago.total_seconds()})
+            await self._aws.alter("s3", "ListObjectsV2", {"Key": key}, LastModified={"ago": ago.total_seconds()})
 
     async def delete(self, bucket: str, key: str) -> None:
         """Delete an object; nothing happens if there is none."""
