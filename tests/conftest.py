@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.servers.docker",
     "tests.servers.kubelet",
     "tests.servers.kubernetes",
+    "tests.servers.mail",
     "tests.servers.nginx",
     "tests.servers.postgres",
     "tests.servers.prometheus",

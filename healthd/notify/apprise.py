@@ -91,7 +91,7 @@ class Apprise:
         for index, url in enumerate(self._urls):
             if not service.add(url):
                 return f"Apprise does not understand address {index + 1}: see its documentation for that service"
-        with apprise.LogCapture(level=apprise.logging.WARNING) as said:
+        with apprise.LogCapture(level=apprise.logging.WARNING) as said:  # type: ignore[no-untyped-call]
             taken = service.notify(
                 body=text[:MAX_TEXT] or title, title=title[:MAX_TITLE], notify_type=kind, body_format="text"
             )

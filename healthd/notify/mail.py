@@ -164,8 +164,12 @@ class _Conversation:
 def _server(options: Email.Options) -> smtplib.SMTP:
     seconds, name = options.timeout.total_seconds(), "healthd.invalid"
     if options.security == "tls":
-        return _TalkativeTls(timeout=seconds, local_hostname=name, context=_tls(options))
-    return _Talkative(timeout=seconds, local_hostname=name)
+        server: smtplib.SMTP = _TalkativeTls(timeout=seconds, local_hostname=name, context=_tls(options))
+    else:
+        server = _Talkative(timeout=seconds, local_hostname=name)
+    # whose certificate is expected: smtplib knows it only when it connects at once, and then cannot be cut short
+    vars(server)["_host"] = options.host
+    return server
 
 
 def _tls(options: Email.Options) -> ssl.SSLContext:
