@@ -26,6 +26,7 @@ _USUAL_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
 }
+_HEALTH = "/health/"
 _ADDRESS = "X-Real-IP"  # whom the emulated users' requests come from
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -68,7 +69,7 @@ class Application:
     def _routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self._home),
-            web.get("/health/", self._health),
+            web.get(_HEALTH, self._health),
             web.get("/api/items/", self._items),
             web.post("/api/items/", self._add),
             web.post("/accounts/login/", self._login),
@@ -98,7 +99,8 @@ class Application:
 
     def _log(self, request: web.Request, status: int, seconds: float) -> None:
         address = request.headers.get(_ADDRESS, "127.0.0.1")
-        self._access.write([Request(request.method, request.path, status, address)])
+        if request.path != _HEALTH:  # as nginx is told not to
+            self._access.write([Request(request.method, request.path, status, address)])
         self._backend.say(f"INFO request: {request.method} {request.path} {status} request_time: {seconds:.3f}")
         if status >= 500:
             self._errors.write(
