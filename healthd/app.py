@@ -32,9 +32,12 @@ from healthd.services import House, Service
 from healthd.services.attestations import AttestationProbe, Attestations
 from healthd.services.diagnostics import Diagnostics
 from healthd.services.escalation import Escalation
+from healthd.services.heartbeat import Heartbeat
 from healthd.services.postmortem import postmortem
 from healthd.services.quiet import Quiet
 from healthd.services.reports import Reports
+from healthd.services.selfwatch import TYPE as SELF
+from healthd.services.selfwatch import SelfProbe, own_system
 from healthd.services.silences import Silences
 from healthd.services.windows import Windows
 from healthd.settings import Settings
@@ -138,6 +141,8 @@ class App:
         self.silences, self.windows = Silences(house), Windows(house)
         self.attestations = Attestations(house)
         self._own_probes[ATTESTATION] = AttestationProbe(self.attestations)
+        heartbeat = Heartbeat(house, lambda: self._scheduler.running)
+        self._own_probes[SELF] = SelfProbe(house, heartbeat, lambda: self._reload_problem)
         quiet = Quiet(house, (self.windows, self.silences))
         return [
             self._reports,
@@ -145,6 +150,7 @@ class App:
             self.windows,
             quiet,
             self.attestations,
+            heartbeat,
             Diagnostics(house),
             Escalation(house),
         ]
@@ -160,7 +166,7 @@ class App:
 
     def read_catalogue(self) -> None:
         """First reading; raises CatalogueError with everything that is wrong."""
-        self._catalogue = in_force(load_catalogue(self.settings))
+        self._catalogue = self._whole(load_catalogue(self.settings))
         for warning in self._catalogue.warnings:
             log.warning("catalogue_warning", detail=warning)
 
@@ -248,7 +254,7 @@ class App:
         """Read the catalogue again: all or nothing."""
         async with self._reloading:
             try:
-                new = in_force(await asyncio.to_thread(load_catalogue, self.settings))
+                new = self._whole(await asyncio.to_thread(load_catalogue, self.settings))
             except CatalogueError as error:
                 self.metrics.reload_ok.set(0)
                 problems = tuple(str(problem) for problem in error.problems)
@@ -271,6 +277,10 @@ class App:
             counts = f"{result.added} added, {result.changed} changed, {result.removed} removed"
             await self._audit(actor, "reload", "catalogue", counts)
             return result
+
+    def _whole(self, written: Catalogue) -> Catalogue:
+        """What runs: with what people attest, and with healthd itself."""
+        return in_force(written, *own_system(self.settings, written.systems))
 
     async def _put_in_force(self, catalogue: Catalogue) -> None:
         for warning in catalogue.warnings if catalogue is not self._catalogue else ():

@@ -101,6 +101,16 @@ class Metrics:
             "healthd_incident_escalations_total", "Levels of escalation chains told of an incident.",
             ["system", "severity", "level"], registry=registry,
         )  # fmt: skip
+        self.heartbeat_at = Gauge(
+            "healthd_heartbeat_last_success_timestamp_seconds", "When the heartbeat URL last took a ping.",
+            registry=registry,
+        )  # fmt: skip
+        self.heartbeats = Counter(
+            "healthd_heartbeats_total", "Pings of the heartbeat URL by what became of them: sent, failed, withheld.",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
+        Gauge("healthd_watchdog", "Always 1: an alert on it always fires, and its silence says that healthd is gone.",
+              registry=registry).set(1)  # fmt: skip
         self.notifications = Counter(
             "healthd_notifications_total", "Notifications by what became of the attempt: accepted, retried, gave_up.",
             ["channel", "outcome"], registry=registry,

@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(None, description="Standard Webhooks secret, whsec_...")
     notify_max_age: Duration = Field(timedelta(hours=24), description="after this a message not accepted is given up")
 
+    self_watch: bool = Field(True, description="watch healthd itself: late checks, stuck messages, reloads, store")
+    outbox_stuck: Duration = Field(timedelta(minutes=5), description="a message waiting so long is stuck")
+    heartbeat_url: SecretStr | None = Field(
+        None, description="pinged while healthd is able to work: a dead man's switch"
+    )
+    heartbeat_every: Duration = Field(timedelta(seconds=60), description="how often it is pinged")
+
     allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
     allowed_load_hosts: HostWords = Field(
         (), description="hosts, or host:port, that load_benchmark may put load on; separated by commas; empty: none"

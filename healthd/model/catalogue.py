@@ -317,6 +317,11 @@ class Catalogue:
         return tuple(system for system in self.systems.values() if not system.own)
 
     @property
+    def watched_checks(self) -> list[Check]:
+        """Their checks."""
+        return [check for system in self.watched for check in system.checks]
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """How many checks look at each of these; attestations do not."""
         return {s.name: sum(not check.is_attestation for check in s.checks) for s in self.watched}

@@ -123,6 +123,11 @@ class Scheduler:
         if timer is not None:
             timer.cancel()
 
+    @property
+    def running(self) -> bool:
+        """Whether it launches what is due."""
+        return self._ringer is not None and bool(self._ringer.running)
+
     def stop(self) -> None:
         """Launch nothing more. Runs that were launched are not touched."""
         self._watch.stop()

@@ -52,7 +52,7 @@ def intervals(catalogue: Catalogue, system: str = "") -> list[tuple[timedelta, i
     """How many checks run at each interval, shortest first."""
     counter = Counter(
         check.interval
-        for check in catalogue.checks.values()
+        for check in catalogue.watched_checks
         if check.enabled and check.interval is not None and system in ("", check.system)
     )
     return sorted(counter.items())

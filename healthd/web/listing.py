@@ -93,7 +93,7 @@ def listing(daemon: Daemon, wanted: Filter, found: Mapping[str, Status], page: i
 
 def _of_system(catalogue: Catalogue, system: str) -> Sequence[Check]:
     if not system:
-        return list(catalogue.checks.values())
+        return catalogue.watched_checks
     found = catalogue.systems.get(system)
     return found.checks if found else ()
 

@@ -25,6 +25,7 @@ async def page(request: Request, template: str, status: int = 200, **context: An
         "path": request.url.path,
         "here": here(request),
         "open_incidents": len(desk.daemon.incidents),
+        "own_system": next((s.name for s in desk.daemon.catalogue.systems.values() if s.own), ""),
         "open_tasks": len(desk.daemon.attestations.open),
         "refresh": REFRESH_SECONDS if status == 200 else 0,
     }

@@ -30,9 +30,9 @@ DAY = timedelta(days=1)
 async def list_systems(desk: TheDesk) -> JSONResponse:
     """In the catalogue's order."""
     daemon = desk.daemon
-    found = statuses(daemon, daemon.catalogue.checks.values())
+    found = statuses(daemon, daemon.catalogue.watched_checks)
     systems = []
-    for system in daemon.catalogue.systems.values():
+    for system in daemon.catalogue.watched:
         counts = count(found[check.id] for check in system.checks)
         systems.append({
             "name": system.name,

@@ -23,7 +23,7 @@ NAMED = 100  # ids of one row of the schedule
 async def get_status(desk: TheDesk) -> JSONResponse:
     """What the top of the overview shows."""
     daemon = desk.daemon
-    counts = count(statuses(daemon, daemon.catalogue.checks.values()).values())
+    counts = count(statuses(daemon, daemon.catalogue.watched_checks).values())
     reasons = daemon.unready()
     return JSONResponse(
         {

@@ -42,7 +42,7 @@ async def index(request: Request) -> Response:
         older=newest[-1].opened_at if len(newest) == PAGE else None,
         before=before,
         system=system,
-        systems=list(desk.daemon.catalogue.systems),
+        systems=[known.name for known in desk.daemon.catalogue.watched],
     )
 
 

@@ -43,7 +43,7 @@ async def overview(request: Request) -> Response:
     """`/`: the state of everything, open incidents, systems, checks."""
     daemon = desk_of(request).daemon
     wanted = _filter(request)
-    found = statuses(daemon, daemon.catalogue.checks.values())
+    found = statuses(daemon, daemon.catalogue.watched_checks)
     counts = count(found.values())
     many = wanted.is_empty and len(found) > FOLD
     shown = Filter(status="problem") if many else wanted
@@ -58,6 +58,7 @@ async def overview(request: Request) -> Response:
         reload_problem=daemon.reload_problem,
         incidents=by_severity(daemon.catalogue, daemon.incidents.values())[:INCIDENTS],
         systems=_summaries(daemon, found),
+        own=_own(daemon),
         **_listing(request, shown, found),
     )
 
@@ -99,8 +100,18 @@ def by_severity(catalogue: Catalogue, incidents: object) -> list[Incident]:
 def _summaries(daemon: Daemon, found: Mapping[str, Status]) -> list[Summary]:
     return [
         Summary(known, count(found[c.id] for c in known.checks), len(open_incidents(daemon, system=known.name)))
-        for known in daemon.catalogue.systems.values()
+        for known in daemon.catalogue.watched
     ]
+
+
+def _own(daemon: Daemon) -> list[Summary]:
+    """healthd itself, where something is wrong with it."""
+    open_ = [incident.system for incident in daemon.incidents.values()]
+    own = (system for system in daemon.catalogue.systems.values() if system.own)
+    summaries = [
+        Summary(system, count(statuses(daemon, system.checks).values()), open_.count(system.name)) for system in own
+    ]
+    return [summary for summary in summaries if summary.status.is_problem]
 
 
 def _filter(request: Request, system: str = "") -> Filter:
