@@ -87,7 +87,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield "Timeline"
     for entry in found["timeline"]:
         by = f" ({entry['actor']})" if entry["actor"] not in ("", "healthd") else ""
-        yield f"  {entry['at']}  {entry['kind']}: {entry['text']}{by}"
+        kind = "" if entry["text"].startswith(entry["kind"]) else f"{entry['kind']}: "
+        yield f"  {entry['at']}  {kind}{entry['text']}{by}"
     yield from _steps(found.get("steps", ()))
 
 

@@ -5,7 +5,7 @@ Plain data, because it is stored with the incident and told in messages (message
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ MAX_SUMMARY = 800
 MAX_EVIDENCE = 1_200
 MAX_ALL_EVIDENCE = 8_000
 
-Result = dict[str, Any]
+Result = dict[str, Any]  # what is stored of one, its finding, and what that is ranked by
 
 
 def seen(step: Step, outcome: Outcome) -> Result:
@@ -47,14 +47,20 @@ def unseen(step: Step, why: str, outcome: Outcome | None = None) -> Result:
     return found | {"error": _cut(why, MAX_TEXT), "evidence": _evidence(outcome) if outcome else ""}
 
 
-def diagnosis(results: Sequence[Result], severity: str, at: datetime, seconds: float) -> dict[str, Any]:
-    """Everything together, bounded. `severity` is the one the incident had, `seconds` how long all of it took."""
+def diagnosis(
+    results: Sequence[Result], severity: str, at: datetime, seconds: float, symptoms: Collection[str] = ()
+) -> dict[str, Any]:
+    """Everything together, bounded. `severity` is the one the incident had, `seconds` how long all of it took.
+
+    `symptoms` are the checks that fail in the incident: what they say is known already, and is no cause of it. It comes
+    last, and only where the step has words of its own for it.
+    """
     results = _bounded(results[:MAX_STEPS])
-    found = [r for r in results if r["finding"]]
-    found.sort(key=lambda r: r["level"] != Level.CRITICAL.name.lower())
+    found = [r for r in results if r["finding"] and (r["check"] not in symptoms or r["worded"])]
+    found.sort(key=lambda r: (r["check"] in symptoms, r["level"] != Level.CRITICAL.name.lower()))
     return {
         "at": at.isoformat(),
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 2),
         "severity": severity,
         "steps": len(results),
         "answered": sum(not r["error"] for r in results),
@@ -91,7 +97,8 @@ def summary(found: Mapping[str, Any]) -> str:
 def _result(step: Step, level: Level, text: str) -> Result:
     return {
         "title": step.title, "level": level.name.lower(), "text": _cut(text, MAX_TEXT), "evidence": "",
-        "command": step.command, "error": "", "finding": "", "suggest": "",
+        "command": step.command, "error": "", "finding": "", "suggest": "", "check": step.check,
+        "worded": bool(step.finding),
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from healthd.services.base import House
 LIMIT = timedelta(seconds=30)  # for a whole diagnosis, from the moment the incident opened
 PLACES = 20  # diagnoses at once; in a storm the others wait within their limit
 LOOKS = 12  # looks at once, for all diagnoses together
-FRESH = timedelta(seconds=60)  # a check's own outcome no older than this is taken as it is
+FRESH = timedelta(seconds=60)  # a check's own outcome that is older is not taken as it is
 SHARED = timedelta(seconds=15)  # how long the answer to the same question serves other incidents
 LATE = timedelta(minutes=10)  # an incident older than this is not diagnosed after a restart
 BEGINS = frozenset({"firing", "reopened"})
@@ -123,7 +123,8 @@ class Diagnostics:
         began = loop.time()
         results = await self._results(incident, steps, began + LIMIT.total_seconds())
         at, seconds = self._house.now(), loop.time() - began
-        found = clean(diagnosis(results, incident.severity, at, seconds), self._house.teller.redact)
+        failing = {m.check_id for m in self._house.corridor.members(incident.id) if m.is_failing}
+        found = clean(diagnosis(results, incident.severity, at, seconds, failing), self._house.teller.redact)
         log.info(
             "incident_diagnosed", incident=incident.id, steps=found["steps"], answered=found["answered"],
             findings=[finding["text"] for finding in found["findings"]], seconds=found["seconds"],
@@ -138,7 +139,7 @@ class Diagnostics:
         except TimeoutError:
             return [unseen(step, "too many incidents opened at once: there was no time to look") for step in steps]
         try:
-            tasks = [loop.create_task(self._look(incident.system, step)) for step in steps]
+            tasks = [loop.create_task(self._look(incident, step)) for step in steps]
             try:
                 await asyncio.wait(tasks, timeout=max(0.0, ends - loop.time()))
                 return [_result(step, task) for step, task in zip(steps, tasks, strict=True)]
@@ -148,15 +149,16 @@ class Diagnostics:
         finally:
             self._places.release()
 
-    async def _look(self, system: str, step: Step) -> Outcome:
+    async def _look(self, incident: Incident, step: Step) -> Outcome:
         """The answer of its own look, or of the check it names; one that others have just asked for is shared."""
+        system = incident.system
         check = step.look or self._house.corridor.checks.get(step.check)
         if check is None:
             raise LookupError(f"the check {step.check} is no longer there")
         now = self._house.now()
         if step.look is None:
             latest = self._house.corridor.latest.get(check.id)
-            if latest is not None and now - latest.started < FRESH and latest.error_kind != "stopped":
+            if latest is not None and latest.error_kind != "stopped" and latest.started >= self._seen_failing(incident):
                 return latest
             return await self._house.corridor.run_now(check)
         question = f"{system}/{check.fingerprint}"
@@ -166,6 +168,11 @@ class Diagnostics:
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # whoever asked may be gone
             asked = self._asked[question] = _Asked(now, task)
         return await asyncio.shield(asked.answer)
+
+    def _seen_failing(self, incident: Incident) -> datetime:
+        """When the check that opened it was looked at last: what was seen before may be from before the failure."""
+        opener = self._house.corridor.latest.get(incident.check_id)
+        return max(opener.started, self._house.now() - FRESH) if opener is not None else self._house.now()
 
     async def _ask(self, system: str, check: Check) -> Outcome:
         assert self._catalogue is not None

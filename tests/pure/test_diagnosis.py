@@ -111,9 +111,22 @@ def test_the_worst_finding_is_first_and_the_order_of_steps_otherwise() -> None:
     results.append(unseen(Step("e"), "no answer within 30 s"))
     found = diagnosis(results, "SEV1", AT, 2.13)
     assert [f["title"] for f in found["findings"]] == ["b", "d", "a"]
-    assert (found["steps"], found["answered"], found["seconds"], found["severity"]) == (5, 4, 2.1, "SEV1")
-    assert summary(found) == "diagnosed: 4 of 5 steps answered in 2.1s; b: b; d: d; a: a"
+    assert (found["steps"], found["answered"], found["seconds"], found["severity"]) == (5, 4, 2.13, "SEV1")
+    assert summary(found) == "diagnosed: 4 of 5 steps answered in 2.13s; b: b; d: d; a: a"
     assert json.loads(json.dumps(found)) == found
+
+
+def test_what_is_known_already_is_no_cause() -> None:
+    found = diagnosis(
+        [
+            seen(Step("Itself", check="shop/web"), outcome(Level.CRITICAL, "down", bad("up", 0.0))),
+            seen(Step("Worded", check="shop/web", finding="full"), outcome(Level.CRITICAL, "x", bad("ratio", 1.0))),
+            seen(Step("Other", check="shop/db"), outcome(Level.WARNING, "slow", bad("latency", 1.0, Level.WARNING))),
+        ],
+        "SEV1", AT, 1.0, {"shop/web"},
+    )  # fmt: skip
+    assert [f["text"] for f in found["findings"]] == ["Other: slow", "full"]
+    assert found["steps"] == 3
 
 
 def test_it_is_bounded() -> None:
