@@ -34,7 +34,7 @@ def seen(step: Step, outcome: Outcome) -> Result:
     if outcome.error_kind:
         return unseen(step, outcome.reason or outcome.error_kind, outcome)
     verdict = _finding(step, outcome)
-    return _result(step, outcome.level, outcome.reason or _values(outcome)) | {
+    return _result(step, outcome.level, outcome.reason or _values(step, outcome)) | {
         "evidence": _evidence(outcome),
         "finding": _filled(step, step.finding, verdict, outcome) if verdict else "",
         "suggest": _fill(step.suggest, verdict) if verdict else "",
@@ -127,11 +127,12 @@ def _fill(template: str, verdict: Verdict | None) -> str:
     return template
 
 
-def _values(outcome: Outcome) -> str:
-    """What was measured, what is judged first: "ratio 3%, used 3 (of 4 more)"."""
+def _values(step: Step, outcome: Outcome) -> str:
+    """What was measured, what is judged first: "ratio 3%, used 3 and 4 more"."""
+    own = {v.measure for v in outcome.verdicts if v.row in step.rows}
     judged = {v.measure for v in outcome.verdicts}
     shown = [m for m in outcome.measurements if m.name != "up"] or list(outcome.measurements)
-    shown.sort(key=lambda m: (m.name not in judged, bool(m.series)))
+    shown.sort(key=lambda m: (m.name not in own, m.name not in judged, bool(m.series)))
     texts = [_value(m) for m in shown[:MAX_VALUES]]
     more = len(shown) - len(texts)
     return ", ".join(texts) + (f" and {more} more" if more > 0 else "")

@@ -121,9 +121,9 @@ class Diagnostics:
     async def _diagnose(self, incident: Incident, steps: Sequence[Step]) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        failing = {m.check_id for m in self._house.corridor.members(incident.id) if m.is_failing}
         results = await self._results(incident, steps, began + LIMIT.total_seconds())
         at, seconds = self._house.now(), loop.time() - began
-        failing = {m.check_id for m in self._house.corridor.members(incident.id) if m.is_failing}
         found = clean(diagnosis(results, incident.severity, at, seconds, failing), self._house.teller.redact)
         log.info(
             "incident_diagnosed", incident=incident.id, steps=found["steps"], answered=found["answered"],
