@@ -30,6 +30,7 @@ from healthd.sandbox.parts.kubernetes import manifests
 from healthd.sandbox.parts.kubernetes.api import Api, Users
 from healthd.sandbox.parts.kubernetes.namespace import Namespace
 from healthd.sandbox.parts.kubernetes.pods import Pod
+from healthd.sandbox.parts.kubernetes.statuses import RefusedError
 from healthd.sandbox.parts.kubernetes.store import AGE, Kind, Store
 from healthd.sandbox.parts.kubernetes.times import Manifest
 from healthd.sandbox.parts.kubernetes.usage import node_usage, pod_usage, summary
@@ -99,6 +100,7 @@ class Cluster:
     users: Users = field(default_factory=Users)
     nodes: dict[str, Node] = field(default_factory=dict)
     _pods: dict[tuple[str, str], Pod] = field(default_factory=dict)
+    _metrics_server: bool = True
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
@@ -166,6 +168,14 @@ class Cluster:
         """Undo `forbid`."""
         self.users.forbidden.difference_update(resources)
 
+    def stop_metrics_server(self) -> None:
+        """Nobody knows any longer what nodes and pods use."""
+        self._metrics_server = False
+
+    def start_metrics_server(self) -> None:
+        """Undo `stop_metrics_server`."""
+        self._metrics_server = True
+
     def revoke(self) -> None:
         """The kubeconfig's token is no longer accepted: 401."""
         self.users.tokens.pop(self._tokens["healthd"], None)
@@ -175,6 +185,9 @@ class Cluster:
         self.users.tokens[self._tokens["healthd"]] = "healthd"
 
     def _usage(self, plural: str, namespace: str, _: str) -> list[Manifest]:
+        if not self._metrics_server:
+            refused = f"the server is currently unable to handle the request (get {plural}.metrics.k8s.io)"
+            raise RefusedError(503, refused)
         if plural == "nodes":
             return [node_usage(node.manifest, node.cpu, node.memory) for node in self.nodes.values()]
         pods = [pod for place, pod in sorted(self._pods.items()) if not namespace or place[0] == namespace]

@@ -1,0 +1,1 @@
+"""Programs of the emulated Social Live that healthd runs."""
