@@ -157,3 +157,41 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
     assert command(daemon, "incidents") == (0, "no open incidents\n")
     assert " over since " in command(daemon, "incident", incident)[1]
     assert daemon.metric("healthd_incident_resolve_seconds_count", system="shop", severity="SEV1") == 1
+
+
+def test_a_storm_climbs_one_chain(new_daemon: NewDaemon, receiver: Receiver) -> None:
+    port = free_port()
+    many = "".join(
+        f"  - {{name: web{i}, every: 1s, timeout: 900ms, probe: {{type: http, url: 'http://127.0.0.1:{port}/{i}'}},"
+        " severity: SEV1}\n"
+        for i in range(40)
+    )
+    daemon = new_daemon(shop(receiver, "{response: 5s}", "6s") + many).start()
+    daemon.until(lambda: "l2" in kinds(receiver), 30, what="escalated")
+    (incident,) = daemon.get("/api/v1/incidents?open=true")["incidents"]
+    told = bodies(receiver, "/desk")
+    assert len(told) <= 6, kinds(receiver)
+    assert [b["incident"]["id"] for b in told if b["event"] == "escalated"] == [incident["id"]]
+    assert len(bodies(receiver, "/phone")) == 1
+
+
+def test_the_chain_stands_still_while_it_is_silenced(new_daemon: NewDaemon, receiver: Receiver) -> None:
+    daemon = new_daemon(shop(receiver, "{}", "4s")).start()
+    daemon.until(lambda: kinds(receiver), what="told")
+    incident = only_incident(daemon)["id"]
+    made = daemon.http.post(
+        "/api/v1/silences", json={"matchers": ["check=shop/web"], "reason": "known", "duration": "1h", "actor": "ana"}
+    )
+    made.raise_for_status()
+
+    def noted(text: str) -> list[str]:
+        timeline = daemon.get(f"/api/v1/incidents/{incident}")["timeline"]
+        return [e["text"] for e in timeline if e["text"].startswith(text)]
+
+    daemon.until(lambda: noted("escalation stands still: "), what="still")
+    runs = daemon.metric("healthd_check_runs_total", check="web", status="critical") or 0
+    daemon.until(lambda: (daemon.metric("healthd_check_runs_total", check="web", status="critical") or 0) > runs + 3)
+    assert "l2" not in kinds(receiver)
+    daemon.http.delete(f"/api/v1/silences/{made.json()['id']}").raise_for_status()
+    daemon.until(lambda: noted("escalation goes on after "), what="on")
+    daemon.until(lambda: "l2" in kinds(receiver), what="escalated")
