@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from healthd.model.catalogue import Catalogue, Check, ProbeSpec
 from healthd.probes import PROBES
-from healthd.probes.kubernetes.access import Guarded, Rule, roles, roles_for
+from healthd.probes.kubernetes.access import Guarded, Rule, roles
 from healthd.probes.kubernetes.json_items import ItemReader, NotAListError
 from healthd.probes.kubernetes.selectors import read_selector
 from healthd.probes.kubernetes.values import age, moment, quantity
-from tests.factories import make_check
 
 LABELS = {"app": "web", "tier": "front", "empty": "", "k8s.example.com/name": "shop"}
 
@@ -128,30 +125,6 @@ def test_the_least_roles() -> None:
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["list"]},
-    ]
-
-
-def test_the_roles_of_a_catalogue() -> None:
-    def check(name: str, kind: str, **params: Any) -> Check:
-        return make_check(name=name, probe=ProbeSpec(kind, PROBES[kind].Params(**params)))
-
-    checks = (
-        check("pods", "kubernetes_pods", namespace="shop"),
-        check("errors", "kubernetes_logs", namespace="shop", pattern="ERROR"),
-        check("elsewhere", "kubernetes_nodes", kubeconfig="/etc/other"),
-        check("load", "load"),
-    )
-    catalogue = Catalogue({}, {}, (), checks={each.id: each for each in checks})
-    assert roles_for(catalogue, PROBES, "watcher") == [
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": {"name": "watcher", "namespace": "shop"},
-            "rules": [
-                {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-                {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-            ],
-        }
     ]
 
 

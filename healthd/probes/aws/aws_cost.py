@@ -98,6 +98,10 @@ class AwsCostProbe(AwsProbe):
         }
         return {name: info for name, info in self.measures.items() if name not in off}
 
+    def needs(self, params: AwsCostParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return (COSTS, FORECAST) if params.forecast else (COSTS,)
+
     async def look(self, params: AwsCostParams, aws: Asker) -> Observation:
         """Ask for every day by service, then add up."""
         span = _span(aws, params.days)

@@ -13,7 +13,7 @@ from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.aws.metric_query import Answer, Metric, Query
 from healthd.probes.aws.metrics import GET_METRIC_DATA, ask_metrics
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
 from healthd.probes.base import Duration, MeasureInfo, Observation
@@ -54,6 +54,14 @@ class CloudFrontProbe(AwsProbe):
         """Its state only where it is asked for."""
         off = () if params.status else ("status", "enabled")
         return {name: info for name, info in self.measures.items() if name not in off}
+
+    def needs(self, params: CloudFrontParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return self.operations if params.status else (GET_METRIC_DATA,)
+
+    def fields(self, params: CloudFrontParams) -> Fields:
+        """The distribution."""
+        return {"Id": (params.distribution,)}
 
     async def look(self, params: CloudFrontParams, aws: Asker) -> Observation:
         """Ask for all metrics at once."""

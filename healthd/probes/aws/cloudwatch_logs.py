@@ -15,7 +15,7 @@ from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.aws.log_filter import EventScan
 from healthd.probes.aws.log_insights import GET_RESULTS, START_QUERY, STOP_QUERY, InsightsResult, run_query
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
 from healthd.probes.base import Duration, MeasureInfo, Measurement, Observation, OneOrMany, ProbeError
@@ -81,6 +81,14 @@ class CloudWatchLogsProbe(AwsProbe):
         else:
             names |= {"complete", "newest_age"} | ({"top_count", "top_value", "distinct"} if params.extract else set())
         return {name: info for name, info in self.measures.items() if name in names}
+
+    def needs(self, params: CloudWatchLogsParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return (FILTER,) if params.query is None else (START_QUERY, GET_RESULTS, STOP_QUERY)
+
+    def fields(self, params: CloudWatchLogsParams) -> Fields:
+        """The log groups."""
+        return {"logGroupName": params.group, "logGroupNames": params.group}
 
     async def look(self, params: CloudWatchLogsParams, aws: Asker) -> Observation:
         """Filter or query."""

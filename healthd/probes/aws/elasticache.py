@@ -81,6 +81,11 @@ class ElastiCacheProbe(AwsProbe):
         }
         return {name: info for name, info in self.measures.items() if name not in off}
 
+    def needs(self, params: ElastiCacheParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        groups = (GROUPS,) if params.replication_group else ()
+        return (*groups, CLUSTERS, *((SNAPSHOTS,) if params.snapshots else ()))
+
     async def look(self, params: ElastiCacheParams, aws: Asker) -> Observation:
         """Describe the group and its nodes."""
         members = [params.cluster]

@@ -90,6 +90,10 @@ class ElbProbe(AwsProbe):
         off = () if params.load_balancer else ("state", "idle_timeout")
         return {name: info for name, info in self.measures.items() if name not in off} | named
 
+    def needs(self, params: ElbParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return self.operations if params.load_balancer else (GROUPS, HEALTH)
+
     async def look(self, params: ElbParams, aws: Asker) -> Observation:
         """The load balancer first, then the health of all its groups at once."""
         balancer = await _balancer(params, aws) if params.load_balancer else None

@@ -86,6 +86,11 @@ class IamProbe(AwsProbe):
         """Those of the aspects looked at."""
         return {name: self.measures[name] for aspect in params.aspects for name in self._BY_ASPECT[aspect]}
 
+    def needs(self, params: IamParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        details = (DETAILS,) if set(params.aspects) & {"roles", "policies"} else ()
+        return (*details, *((CREDENTIAL_REPORT, GENERATE_REPORT) if "users" in params.aspects else ()))
+
     async def look(self, params: IamParams, aws: Asker) -> Observation:
         """Ask for what the aspects need."""
         looks: dict[Aspect, Callable[[IamParams, Asker], Any]] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["Operation", "policy_document"]
+__all__ = ["Allowed", "Fields", "Guarded", "Operation", "allowed", "policy_document"]
 
 _READS = re.compile(r"(list|describe|get|head|filter|download)_\w+")
 # They read too, whatever their names say: IAM counts them among the actions of access level Read.
@@ -50,15 +51,50 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def policy_document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The least IAM policy that allows all of `operations`, on any resource of their kind."""
+Fields = Mapping[str, tuple[str, ...]]  # fields of a request to what they will be; `*` stands for anything
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """An action on a resource, as IAM has them."""
+
+    action: str
+    resource: str
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A probe that can say what it must be allowed to ask of AWS."""
+
+    def allows(self, params: Any) -> Iterable[tuple[Any, Allowed]]:
+        """The least a check with these parameters needs, each with the AwsParams it asks with."""
+
+
+def allowed(operation: Operation, fields: Fields) -> Iterator[Allowed]:
+    """What it takes to ask this with those fields; where one is not given, on any resource of its kind."""
+    names = re.findall(r"\{(\w+)\}", operation.resource)
+    for values in product(*(fields.get(name, ("*",)) for name in names)):
+        resource = operation.resource
+        for name, value in zip(names, values, strict=True):
+            resource = resource.replace(f"{{{name}}}", value)
+        yield Allowed(operation.action, resource)
+
+
+def policy_document(wanted: Iterable[Allowed]) -> dict[str, Any]:
+    """The least IAM policy that allows all of it. Resources with the same actions share a statement."""
     actions: dict[str, set[str]] = defaultdict(set)
-    for operation in operations:
-        actions[re.sub(r"\{\w+\}", "*", operation.resource)].add(operation.action)
+    for one in wanted:
+        actions[one.resource].add(one.action)
+    everywhere = actions.get("*", set())
+    resources: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for resource in sorted(actions):
+        rest = actions[resource] if resource == "*" else actions[resource] - everywhere
+        if rest:
+            resources[tuple(sorted(rest))].append(resource)
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": sorted(actions[resource]), "Resource": resource}
-            for resource in sorted(actions)
+            {"Effect": "Allow", "Action": list(names), "Resource": found[0] if len(found) == 1 else found}
+            for names, found in resources.items()
         ],
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from healthd.probes import PROBES
-from healthd.probes.aws.operations import Operation, policy_document
+from healthd.probes.aws.operations import Operation, allowed, policy_document
 from healthd.probes.aws.probe import AwsProbe
 
 __all__ = ["policy"]
@@ -14,7 +14,7 @@ __all__ = ["policy"]
 
 def policy(*kinds: str) -> dict[str, Any]:
     """The least policy document for probes of these types. Raises ValueError for a type that is not of AWS."""
-    return policy_document(operation for kind in kinds for operation in _operations(kind))
+    return policy_document(one for kind in kinds for operation in _operations(kind) for one in allowed(operation, {}))
 
 
 def _operations(kind: str) -> Iterator[Operation]:

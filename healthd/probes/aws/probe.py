@@ -16,7 +16,8 @@ from healthd.probes import base
 from healthd.probes.aws.account import Account, NotAwsError, Page, account_of, forget
 from healthd.probes.aws.errors import AwsError, explain_answer, explain_failure
 from healthd.probes.aws.http import ANSWER_MAX, StoppedError, TooLongError
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Allowed, Fields, Operation, allowed
+from healthd.probes.aws.params import AwsParams
 from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 from healthd.probes.network import no_answer, patience
 
@@ -134,7 +135,10 @@ def at(page: Mapping[str, Any], path: str) -> Any:
 
 
 class AwsProbe:
-    """A probe of AWS. `operations` is all it may ask, and what its policy document is made of."""
+    """A probe of AWS. `operations` is all it may ask, `needs` what a look with given parameters may.
+
+    The client takes nothing else from a look, and what policies are made of is the same.
+    """
 
     Params: ClassVar[type[base.Params]]
     measures: ClassVar[Mapping[str, MeasureInfo]]
@@ -145,9 +149,22 @@ class AwsProbe:
         """All that are documented."""
         return self.measures
 
+    def needs(self, params: Any) -> tuple[Operation, ...]:
+        """Those of its operations that a look with these parameters may ask."""
+        return self.operations
+
+    def fields(self, params: Any) -> Fields:
+        """What fields of its requests will be: buckets, instances, log groups."""
+        return {}
+
+    def allows(self, params: Any) -> tuple[tuple[AwsParams, Allowed], ...]:
+        """What must be allowed for a look with these parameters, and as whom it asks."""
+        fields = self.fields(params)
+        return tuple((params, one) for operation in self.needs(params) for one in allowed(operation, fields))
+
     async def run(self, params: Any, context: ProbeContext) -> Observation:
         """Look once, within the check's time."""
-        aws = Asker(await account_of(params, context), context, self.operations)
+        aws = Asker(await account_of(params, context), context, self.needs(params))
         try:
             async with asyncio.timeout(patience(context.timeout)):
                 return await self.look(params, aws)

@@ -18,7 +18,7 @@ from healthd.probes.aws.ages import age, days_until
 from healthd.probes.aws.instances import DESCRIBE_INSTANCES, the_instance
 from healthd.probes.aws.metric_query import Metric, Query
 from healthd.probes.aws.metrics import GET_METRIC_DATA, ask_metrics
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
 from healthd.probes.base import MeasureInfo, Observation
@@ -86,6 +86,15 @@ class RdsInstanceProbe(AwsProbe):
             *(() if params.maintenance else ("pending_maintenance",)),
         }
         return {name: info for name, info in self.measures.items() if name not in off}
+
+    def needs(self, params: RdsInstanceParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        maintenance = (DESCRIBE_MAINTENANCE,) if params.maintenance else ()
+        return (DESCRIBE_INSTANCES, *maintenance, *((GET_METRIC_DATA,) if params.storage else ()))
+
+    def fields(self, params: RdsInstanceParams) -> Fields:
+        """The instance."""
+        return {"DBInstanceIdentifier": (params.instance,)}
 
     async def look(self, params: RdsInstanceParams, aws: Asker) -> Observation:
         """Describe it, and ask for the rest at the same time."""

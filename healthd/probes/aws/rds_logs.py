@@ -15,7 +15,7 @@ from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.aws.account import Page
 from healthd.probes.aws.log_lines import LineScan
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams, Names, fits
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of
 from healthd.probes.base import Duration, MeasureInfo, Observation
@@ -62,6 +62,10 @@ class RdsLogsProbe(AwsProbe):
         "bytes": MeasureInfo(Unit.BYTES, "read"),
         "complete": count_of("1 when all was read, 0 when max_bytes came first: the counts are then too low"),
     }
+
+    def fields(self, params: RdsLogsParams) -> Fields:
+        """The instance."""
+        return {"DBInstanceIdentifier": (params.instance,)}
 
     async def look(self, params: RdsLogsParams, aws: Asker) -> Observation:
         """Read the newest file first."""

@@ -62,6 +62,10 @@ class RdsSnapshotsProbe(AwsProbe):
         "newest_status": text_of("of the newest, complete or not; absent without any"),
     }
 
+    def needs(self, params: RdsSnapshotsParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return (OF_INSTANCE,) if params.instance else (OF_CLUSTER,)
+
     async def look(self, params: RdsSnapshotsParams, aws: Asker) -> Observation:
         """List them."""
         narrowed = {} if params.kind == "any" else {"SnapshotType": params.kind}

@@ -21,7 +21,7 @@ from healthd.model.outcomes import Evidence, Level
 from healthd.model.units import Unit, format_duration, format_value
 from healthd.probes import base
 from healthd.probes.aws.account import Page
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of
 from healthd.probes.base import MeasureInfo, Observation, OneOrMany, ProbeError
@@ -94,6 +94,10 @@ class S3BackupProbe(AwsProbe):
             *(() if params.expected else ("missing_count",)),
         }
         return {name: info for name, info in self.measures.items() if name not in off}
+
+    def fields(self, params: S3BackupParams) -> Fields:
+        """The bucket."""
+        return {"Bucket": (params.bucket,)}
 
     async def look(self, params: S3BackupParams, aws: Asker) -> Observation:
         """List every prefix. Raises ProbeError, among others for more objects than `max_objects` (limit)."""

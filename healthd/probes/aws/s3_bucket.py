@@ -10,7 +10,7 @@ from pydantic import Field
 
 from healthd.model.units import Unit
 from healthd.probes import base
-from healthd.probes.aws.operations import Operation
+from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
 from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
 from healthd.probes.base import MeasureInfo, Observation
@@ -96,18 +96,19 @@ async def _logging(aws: Asker, bucket: str) -> Found:
     return {"access_log": "LoggingEnabled" in await aws.answer(LOGGING, Bucket=bucket)}
 
 
-# aspect: (how it is looked at, the measures it has)
-_ASPECTS: Mapping[Aspect, tuple[Callable[[Asker, str], Awaitable[Found]], tuple[str, ...]]] = {
-    "versioning": (_versioning, ("versioning", "mfa_delete")),
+# aspect: (how it is looked at, the measures it has, what is asked)
+_ASPECTS: Mapping[Aspect, tuple[Callable[[Asker, str], Awaitable[Found]], tuple[str, ...], tuple[Operation, ...]]] = {
+    "versioning": (_versioning, ("versioning", "mfa_delete"), (VERSIONING,)),
     "lifecycle": (
         _lifecycle,
         ("lifecycle_rules", "expiration", "noncurrent_expiration", "incomplete_uploads_rule"),
+        (LIFECYCLE,),
     ),
-    "replication": (_replication, ("replication_rules",)),
-    "encryption": (_encryption, ("encryption",)),
-    "object_lock": (_object_lock, ("object_lock",)),
-    "public_access": (_public_access, ("public_access_blocked", "public")),
-    "logging": (_logging, ("access_log",)),
+    "replication": (_replication, ("replication_rules",), (REPLICATION,)),
+    "encryption": (_encryption, ("encryption",), (ENCRYPTION,)),
+    "object_lock": (_object_lock, ("object_lock",), (OBJECT_LOCK,)),
+    "public_access": (_public_access, ("public_access_blocked", "public"), (ACCESS_BLOCK, POLICY_STATUS, ACL)),
+    "logging": (_logging, ("access_log",), (LOGGING,)),
 }
 
 
@@ -143,6 +144,14 @@ class S3BucketProbe(AwsProbe):
     def measures_for(self, params: S3BucketParams) -> Mapping[str, MeasureInfo]:
         """Those of the aspects looked at."""
         return {name: self.measures[name] for aspect in params.aspects for name in _ASPECTS[aspect][1]}
+
+    def needs(self, params: S3BucketParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        return tuple(operation for aspect in params.aspects for operation in _ASPECTS[aspect][2])
+
+    def fields(self, params: S3BucketParams) -> Fields:
+        """The bucket."""
+        return {"Bucket": (params.bucket,)}
 
     async def look(self, params: S3BucketParams, aws: Asker) -> Observation:
         """Ask for all aspects at once."""

@@ -70,6 +70,12 @@ class WafProbe(AwsProbe):
         off = {*(() if params.web_acl else of_acl), *(() if params.ip_sets else ("addresses",))}
         return {name: info for name, info in self.measures.items() if name not in off}
 
+    def needs(self, params: WafParams) -> tuple[Operation, ...]:
+        """What its parameters ask for."""
+        resources = (RESOURCES,) if params.scope == "REGIONAL" else ()
+        acls = (LIST_ACLS, GET_ACL, *resources) if params.web_acl is not None else ()
+        return (*acls, *((LIST_SETS, GET_SET) if params.ip_sets else ()))
+
     async def look(self, params: WafParams, aws: Asker) -> Observation:
         """Find them by name, then read them."""
         missing: list[str] = []

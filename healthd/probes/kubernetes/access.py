@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from healthd.model.catalogue import Catalogue
-from healthd.probes.kubernetes.params import ClusterParams
+__all__ = ["Guarded", "Rule", "bindings", "roles"]
 
-__all__ = ["Guarded", "Rule", "roles", "roles_for"]
+
+_GROUP = "rbac.authorization.k8s.io"
+_VERSION = f"{_GROUP}/v1"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,20 +42,6 @@ class Guarded(Protocol):
         """The least a check with these parameters needs."""
 
 
-def roles_for(catalogue: Catalogue, probes: Mapping[str, Any], name: str = "healthd") -> list[dict[str, Any]]:
-    """The least Roles and ClusterRole for the checks of a catalogue that ask the cluster healthd itself runs in.
-
-    `probes` is PROBES; checks with a kubeconfig or context of their own ask another cluster.
-    """
-    rules: set[Rule] = set()
-    for check in catalogue.checks.values():
-        probe, params = probes[check.probe.type], check.probe.params
-        here = isinstance(params, ClusterParams) and params.kubeconfig is None and params.context is None
-        if here and isinstance(probe, Guarded):
-            rules.update(probe.rules(params))
-    return roles(rules, name)
-
-
 def roles(rules: Iterable[Rule], name: str = "healthd") -> list[dict[str, Any]]:
     """The least Roles and ClusterRole that allow all of `rules`, as manifests; each namespace has its own Role.
 
@@ -69,6 +56,20 @@ def roles(rules: Iterable[Rule], name: str = "healthd") -> list[dict[str, Any]]:
     return [_role(name, namespace, places[namespace]) for namespace in sorted(places)]
 
 
+def bindings(found: Iterable[Mapping[str, Any]], account: str, namespace: str) -> list[dict[str, Any]]:
+    """What gives Roles and ClusterRoles to a service account of a namespace."""
+    return [
+        {
+            "apiVersion": _VERSION,
+            "kind": f"{role['kind']}Binding",
+            "metadata": dict(role["metadata"]),
+            "roleRef": {"apiGroup": _GROUP, "kind": role["kind"], "name": role["metadata"]["name"]},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        }
+        for role in found
+    ]
+
+
 def _role(name: str, namespace: str, rules: set[Rule]) -> dict[str, Any]:
     verbs: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
     names: dict[tuple[str, str, bool], set[str]] = defaultdict(set)
@@ -81,7 +82,7 @@ def _role(name: str, namespace: str, rules: set[Rule]) -> dict[str, Any]:
         group, resource, some = key
         written[group, tuple(sorted(allowed)), tuple(sorted(names[key])) if some else ()].append(resource)
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": _VERSION,
         "kind": "Role" if namespace else "ClusterRole",
         "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
         "rules": [

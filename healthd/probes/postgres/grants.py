@@ -10,9 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import SecretStr
 
 from healthd.probes.postgres.dsn import Target, parse_dsn
-from healthd.probes.postgres.relations import Relation, functions_in, quoted, relations_in
+from healthd.probes.postgres.relations import Relation, functions_in, quoted, relations_in, strings_in
 
-__all__ = ["MONITOR", "READ_ALL", "SETTINGS", "STATS", "Grant", "Granted", "Grants", "statements"]
+__all__ = ["CREATE_DATABASES", "MONITOR", "READ_ALL", "SETTINGS", "STATS", "Grant", "Granted", "Grants", "statements"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,6 +25,8 @@ class Grant:
 
     def sql(self, role: str) -> str:
         """The statement that gives it."""
+        if self == CREATE_DATABASES:
+            return f"ALTER ROLE {quoted(role)} {self.what};"
         return f"GRANT {self.what}{f' ON {self.on}' if self.on else ''} TO {quoted(role)};"
 
 
@@ -34,6 +36,17 @@ STATS = Grant(1, "pg_read_all_stats")
 MONITOR = Grant(1, "pg_monitor")
 READ_ALL = Grant(1, "pg_read_all_data")
 
+CREATE_DATABASES = Grant(1, "CREATEDB")  # an attribute of the role
+
+# What only superusers and members of pg_read_all_settings are shown, in any version
+GUARDED_SETTINGS = frozenset({
+    "config_file", "data_directory", "dynamic_library_path", "extension_control_path", "extension_destdir",
+    "external_pid_file", "hba_file", "hosts_file", "ident_file", "jit_provider", "krb_server_keyfile", "log_directory",
+    "log_filename", "oauth_validator_libraries", "output_plugin_libraries", "primary_conninfo", "promote_trigger_file",
+    "session_preload_libraries", "shared_preload_libraries", "ssl_ciphers", "ssl_dh_params_file", "ssl_ecdh_curve",
+    "ssl_groups", "ssl_max_protocol_version", "ssl_min_protocol_version", "ssl_passphrase_command",
+    "ssl_tls13_ciphers", "unix_socket_directories",
+})  # fmt: skip
 # Views that show others' rows only to members of pg_read_all_stats, and functions that only its members may call
 _GUARDED_VIEWS = re.compile(r"pg_stat_(activity|replication|wal_receiver|statements|ssl|gssapi|progress_\w+)")
 _GUARDED_FUNCTIONS = {r"pg_(database|tablespace)_size": STATS, r"pg_ls_\w+dir": MONITOR, r"pgstat\w+": MONITOR}
@@ -92,6 +105,8 @@ def for_query(url: SecretStr, sql: str) -> Grants:
             found.add(STATS)
         elif relation.name in _PRIVATE:
             found.add(Grant(3, "SELECT", f"pg_catalog.{relation.name}"))
+    if strings_in(sql) & GUARDED_SETTINGS:
+        found.add(SETTINGS)
     for name in functions_in(sql):
         found.update(grant for pattern, grant in _GUARDED_FUNCTIONS.items() if re.fullmatch(pattern, name))
     return needs(url, *found, *to_read(url, own))

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from healthd.probes.postgres.statement import lexed
 
-__all__ = ["Relation", "functions_in", "relations_in"]
+__all__ = ["Relation", "functions_in", "relations_in", "strings_in"]
 
 _CLAUSES = frozenset({
     "select", "with", "values", "where", "group", "having", "window", "order", "limit", "offset", "fetch", "for",
@@ -57,6 +57,11 @@ def functions_in(sql: str) -> set[str]:
     """The names of what is called, without their schemas."""
     words = [text.lower() for kind, text, _ in lexed(sql) if kind not in ("string", "estring")]
     return {before.strip('"') for before, after in pairwise(words) if after == "("}
+
+
+def strings_in(sql: str) -> set[str]:
+    """What stands in simple quotes, in lower case."""
+    return {text[1:-1].lower() for kind, text, _ in lexed(sql) if kind == "string"}
 
 
 def _own_names(words: Sequence[str]) -> Iterator[str]:

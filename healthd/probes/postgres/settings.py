@@ -13,7 +13,7 @@ from healthd.model.units import Unit
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, Params, ProbeContext, ProbeError
 from healthd.probes.measured import measured
 from healthd.probes.postgres.dsn import PostgresUrl
-from healthd.probes.postgres.grants import SETTINGS, Grants, needs
+from healthd.probes.postgres.grants import GUARDED_SETTINGS, SETTINGS, Grants, needs
 from healthd.probes.postgres.rows import Row, answer
 
 __all__ = ["PostgresSettingsProbe"]
@@ -26,14 +26,6 @@ _UNITS = {
     "us": (1e-6, Unit.SECONDS), "ms": (1e-3, Unit.SECONDS), "s": (1.0, Unit.SECONDS), "min": (60.0, Unit.SECONDS),
     "h": (3600.0, Unit.SECONDS), "d": (86400.0, Unit.SECONDS),
 }  # fmt: skip
-
-
-# what only superusers and members of pg_read_all_settings are shown
-_GUARDED = frozenset({
-    "config_file", "data_directory", "dynamic_library_path", "external_pid_file", "hba_file", "ident_file",
-    "krb_server_keyfile", "log_directory", "log_filename", "session_preload_libraries",
-    "shared_preload_libraries", "unix_socket_directories",
-})  # fmt: skip
 
 
 def _by_name(value: Any) -> Any:
@@ -66,7 +58,7 @@ class PostgresSettingsProbe:
 
     def grants(self, params: SettingsParams) -> Grants:
         """What its role must be granted."""
-        guarded = any(name.lower() in _GUARDED for name in params.settings.values())
+        guarded = any(name.lower() in GUARDED_SETTINGS for name in params.settings.values())
         return needs(params.url, *((SETTINGS,) if guarded else ()))
 
     async def run(self, params: SettingsParams, context: ProbeContext) -> Observation:

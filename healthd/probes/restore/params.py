@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -55,6 +55,11 @@ Ratio = Annotated[float, _quantity(Unit.RATIO, "5%")]
 Size = Annotated[float, _quantity(Unit.BYTES, "20GB")]
 
 
+def _or_none(value: Any) -> Any:
+    """A variable that is not set leaves an empty word."""
+    return value or None
+
+
 def _absolute(path: Path) -> Path:
     if not path.is_absolute():
         raise ValueError(f"{path} is not an absolute path: write it from /")
@@ -95,7 +100,7 @@ class RestoreParams(Params):
     s3: S3Source | None = None
     checksum: Literal["required", "if_present", "off"] = "if_present"
     server: PostgresUrl | None = None
-    binaries: Annotated[Path, AfterValidator(_absolute)] | None = None
+    binaries: Annotated[Annotated[Path, AfterValidator(_absolute)] | None, BeforeValidator(_or_none)] = None
     jobs: int = Field(1, ge=1, le=64)
     space: Size | None = None
     trust_dump: bool = False

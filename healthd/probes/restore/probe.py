@@ -12,8 +12,12 @@ from healthd.model.conditions import parse_condition
 from healthd.model.outcomes import Level
 from healthd.model.units import Unit
 from healthd.probes import base
+from healthd.probes.aws.operations import Allowed, allowed
+from healthd.probes.aws.params import AwsParams
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 from healthd.probes.network import no_answer
+from healthd.probes.postgres.grants import CREATE_DATABASES, Grants, for_query, needs
+from healthd.probes.restore.backups import OPERATIONS
 from healthd.probes.restore.drill import Drill, Findings
 from healthd.probes.restore.params import Compare, RestoreParams
 from healthd.probes.restore.steps import Steps
@@ -69,6 +73,26 @@ class RestoreDrillProbe:
             *(("checksum_valid",) if params.checksum == "off" else ()),
         }
         return {name: info for name, info in self.measures.items() if name not in off}
+
+    def allows(self, params: RestoreParams) -> tuple[tuple[AwsParams, Allowed], ...]:
+        """What it asks of S3."""
+        if params.s3 is None:
+            return ()
+        beginning = params.s3.prefix.partition("{")[0]  # up to the date in it
+        fields = {"Bucket": (params.s3.bucket,), "Key": (f"{beginning}*",)}
+        return tuple((params.s3, one) for operation in OPERATIONS for one in allowed(operation, fields))
+
+    def grants(self, params: RestoreParams) -> Grants:
+        """To make a scratch database on a server it is given, and to count rows in production."""
+        found: Grants = ()
+        if params.server is not None:
+            found += needs(params.server, CREATE_DATABASES)
+        if params.compare is not None:
+            found += needs(params.compare.url)
+            if params.compare.count == "exact":  # an estimate is in the catalogue, for all to read
+                for table in params.compare.tables:
+                    found += for_query(params.compare.url, f"SELECT FROM {table}")
+        return found
 
     async def run(self, params: RestoreParams, context: ProbeContext) -> Observation:
         """Drill once. A bad backup is an answer; UNKNOWN is a drill that could not be held."""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from healthd.probes import PROBES
+from healthd.probes.aws.operations import policy_document
 from healthd.probes.aws.policy import policy
 from healthd.probes.aws.probe import AwsProbe
 from healthd.probes.base import ProbeError
@@ -119,10 +120,44 @@ def guarded(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     httpx.post(f"{moto.url}/moto-api/reset-auth", content=b"inf")
 
 
+def least(looks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The policy for looks with just these parameters, as `healthd permissions` prints it."""
+    allowed = [
+        one for kind, params in looks.items() for _, one in AWS_PROBES[kind].allows(AWS_PROBES[kind].Params(**params))
+    ]
+    return policy_document(allowed)
+
+
 async def test_the_policy_is_enough(guarded: Any, through: Through) -> None:
-    guarded(policy(*LOOKS))
+    guarded(least(LOOKS))
     for kind, params in LOOKS.items():
         await (await through(kind))(**params)
+
+
+# What else can be asked with parameters that ask for less, or more.
+VARIANTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    *LOOKS.items(),
+    ("s3_bucket", {"bucket": "backups", "aspects": ["versioning", "public_access"]}),
+    ("rds_instance", {"instance": "db", "maintenance": False}),
+    ("elasticache", {"cluster": "cache"}),
+    ("iam", {"aspects": ["roles"]}),
+    ("iam", {"aspects": ["users"]}),
+    ("waf", {"ip_sets": ["blocked"]}),
+)
+
+
+@pytest.mark.parametrize(("kind", "params"), VARIANTS, ids=lambda value: value if isinstance(value, str) else "")
+async def test_what_is_declared_for_some_parameters_is_what_is_asked(
+    moto: MotoServer, through: Through, kind: str, params: dict[str, Any]
+) -> None:
+    prepare(moto)
+    moto.client("wafv2").create_ip_set(Name="blocked", Scope="REGIONAL", IPAddressVersion="IPV4", Addresses=[])
+    before = len(moto.asked)
+    await (await through(kind))(**params)
+    asked = {one.operation.lower() for one in moto.asked[before:]}
+    probe = AWS_PROBES[kind]
+    declared = {operation.method.replace("_", "") for operation in probe.needs(probe.Params(**params))}
+    assert asked == declared - {"describetargethealth"}, "there is no target group to ask of"
 
 
 async def test_without_it_every_probe_names_what_it_needs(guarded: Any, through: Through) -> None:
