@@ -15,6 +15,7 @@ from healthd.incidents.escalation import Policy, go_on, run_out, stop
 from healthd.incidents.lifecycle import SINCE
 from healthd.model.catalogue import Catalogue
 from healthd.model.incidents import Incident
+from healthd.services.agenda import Agenda
 from healthd.services.base import House
 
 AT_ONCE = 200  # incidents dealt with in one scan; what is left is due in the next
@@ -31,7 +32,7 @@ class Escalation:
     def __init__(self, house: House) -> None:
         self._house = house
         self._catalogue: Catalogue | None = None
-        self._next: dict[str, datetime] = {}  # when each open incident is to be looked at
+        self._agenda = Agenda()
         self._working: asyncio.Task[None] | None = None
         house.corridor.on_incident.append(self._heard)
 
@@ -41,7 +42,7 @@ class Escalation:
     def adopt(self, catalogue: Catalogue) -> None:
         """Its chains and times count from now on, for incidents that are open as well."""
         self._catalogue = catalogue
-        self._next.clear()
+        self._agenda.clear()
         for incident in self._house.corridor.incidents.values():
             self._plan(incident)
 
@@ -49,8 +50,7 @@ class Escalation:
         """Begin what is due, unless the last lot still waits for the store."""
         if self._working is not None and not self._working.done():
             return
-        due = [incident_id for incident_id, at in self._next.items() if at <= now][:AT_ONCE]
-        if due:
+        if due := self._agenda.due(now, AT_ONCE):
             self._working = asyncio.get_running_loop().create_task(self._act_on(due))
 
     async def close(self) -> None:
@@ -63,20 +63,23 @@ class Escalation:
         if incident.is_open:
             self._plan(incident)
         else:
-            self._next.pop(incident.id, None)
+            self._agenda.drop(incident.id)
 
     def _plan(self, incident: Incident) -> None:
         """When the first clock runs out. Nothing does before people have heard of it, nor while it is kept quiet."""
         policy, now = self._policy(incident), self._house.now()
-        due = next_due(incident, policy.severity, policy.chain) if policy is not None else None
+        if policy is None:
+            self._agenda.drop(incident.id)
+            return
+        due = next_due(incident, policy.severity, policy.chain)
         if incident.telling.event == "firing":
-            self._next[incident.id] = max(incident.telling.due or now, now + UNTOLD)
+            self._agenda.put(incident.id, max(incident.telling.due or now, now + UNTOLD))
         elif bool(incident.details.get(QUIET)) is not (Clocks.of(incident).stopped is not None):
-            self._next[incident.id] = now
+            self._agenda.put(incident.id, now)
         elif due is None:
-            self._next.pop(incident.id, None)
+            self._agenda.drop(incident.id)
         else:
-            self._next[incident.id] = due.at
+            self._agenda.put(incident.id, due.at)
 
     def _policy(self, incident: Incident) -> Policy | None:
         system = self._catalogue.systems.get(incident.system) if self._catalogue else None
@@ -93,7 +96,7 @@ class Escalation:
         for incident_id, failed in zip(incident_ids, await asyncio.gather(*acts, return_exceptions=True), strict=True):
             if failed is not None:
                 log.error("escalation_failed", incident=incident_id, exc_info=failed)
-                self._next[incident_id] = self._house.now() + AGAIN
+                self._agenda.put(incident_id, self._house.now() + AGAIN)
 
     async def _act(self, incident_id: str) -> None:
         """Everything that is due for one incident, one after the other."""
@@ -103,7 +106,7 @@ class Escalation:
                 self._plan(incident)
                 return
             await self._house.corridor.amend(incident_id, change)
-        self._next.pop(incident_id, None)
+        self._agenda.drop(incident_id)
 
     def _change(self, incident: Incident) -> Callable[[Incident], Decision | None] | None:
         policy, now, why = self._policy(incident), self._house.now(), str(incident.details.get(QUIET, ""))

@@ -135,7 +135,7 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
     assert (code, json.loads(text)) == (0, [])
     code, text = command(daemon, "incident", incident)
     assert code == 2
-    assert "escalated: escalated to l2, Second level (Senior on-call, oncall-l2@shop.example)" in text
+    assert "  escalated to l2, Second level (Senior on-call, oncall-l2@shop.example)" in text
     assert "    $ restart" in text
     assert command(daemon, "ack", incident, "--by", "ana")[0] == 0
 
