@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
-from healthd.store.base import StoreError
+from healthd.store.base import Lead, StoreError
 
 
 class Backend(Protocol):
@@ -35,6 +35,15 @@ class Backend(Protocol):
 
     def lock_schema(self, connection: Connection) -> None:
         """Inside a transaction: wait until no other daemon creates or migrates this database."""
+
+    def lead(self, connection: Any, holder: str, address: str, seconds: float) -> Lead:
+        """One attempt to take or keep the lead, committed."""
+
+    def resign(self, connection: Any, holder: str) -> None:
+        """Let go of it, committed."""
+
+    def fence(self, cursor: Any, holder: str, epoch: int) -> None:
+        """Inside a transaction: StoreError unless the lead is this one's, and stays so until the transaction ends."""
 
     def explain(self, error: BaseException) -> StoreError:
         """What it means and what to do, without a password."""

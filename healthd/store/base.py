@@ -81,6 +81,16 @@ class Availability:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """Who leads the replicas of one database. `epoch` grows with every change of leader."""
+
+    holder: str
+    address: str  # of the holder's port, for the other replicas
+    epoch: int
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxState:
     """Per channel: how many messages wait and since when the oldest does."""
 
@@ -97,6 +107,13 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was handed to `commit`, then close."""
+
+    async def lead(self, holder: str, address: str, lasts: timedelta) -> Lead:
+        """Take the lead, or keep it, for as long as `lasts` from now by the database's clock, unless another holder's
+        still lasts; then whose it is. While it is ours every write is refused once it is not ours any more."""
+
+    async def resign(self, holder: str) -> None:
+        """Let go of the lead, if it is ours, so that another may have it at once."""
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing; durable on return."""
@@ -167,6 +184,9 @@ class Store(Protocol):
 
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""
+
+    async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
+        """Those of its channel and group that wait behind it, the first written first."""
 
     async def next_attempt(self, channel: str) -> datetime | None:
         """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""

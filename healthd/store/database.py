@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from healthd.store.backend import Backend
-from healthd.store.base import Commit, StoreError
+from healthd.store.base import Commit, Lead, StoreError
 from healthd.store.migrate import bring_up_to_date
 from healthd.store.statements import Step, commit_steps
 from healthd.store.writer import Writer
@@ -28,6 +30,8 @@ class Database:
         self._writer: Writer | None = None
         self._engine: Engine | None = None
         self._readers: ThreadPoolExecutor | None = None
+        self._leader: ThreadPoolExecutor | None = None
+        self._lead_connection: Any = None
 
     async def open(self) -> None:
         """Connect and migrate."""
@@ -61,8 +65,44 @@ class Database:
             return
         await asyncio.get_running_loop().run_in_executor(readers, writer.finish)
         readers.shutdown(wait=True)
+        if self._leader is not None:
+            self._leader.shutdown(wait=False)
+            self._leader = None
+        if self._lead_connection is not None:
+            self._lead_connection.close()
+            self._lead_connection = None
         engine.dispose()
         self._backend.release()
+
+    async def lead(self, holder: str, address: str, lasts: timedelta) -> Lead:
+        """Take or keep the lead. On a connection and thread of its own: it must not wait behind a long commit."""
+        writer = self._opened()
+        lead = await self._leading(lambda c: self._backend.lead(c, holder, address, lasts.total_seconds()))
+        if lead.mine:
+            writer.fence = (holder, lead.epoch)
+        return lead
+
+    async def resign(self, holder: str) -> None:
+        """Let go of the lead."""
+        await self._leading(lambda c: self._backend.resign(c, holder))
+
+    async def _leading(self, work: Callable[[Any], T]) -> T:
+        self._opened()
+        if self._leader is None:
+            self._leader = ThreadPoolExecutor(1, thread_name_prefix="healthd-store-lead")
+        return await asyncio.get_running_loop().run_in_executor(self._leader, self._guarded, self._led, work)
+
+    def _led(self, work: Callable[[Any], T]) -> T:
+        try:
+            if self._lead_connection is None:
+                self._lead_connection = self._backend.connect()
+            return work(self._lead_connection)
+        except BaseException:
+            connection, self._lead_connection = self._lead_connection, None
+            if connection is not None:
+                with suppress(Exception):  # whatever it still says, a new one is made
+                    connection.close()
+            raise
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing, in one transaction with whatever else is committed at this moment."""

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, text
 
 from healthd.model.redact import MASK
-from healthd.store.base import StoreError
+from healthd.store.base import Lead, StoreError
 
 SHAPE = (
     "write postgresql://user:password@host:5432/name, special characters in the password percent-encoded"
@@ -29,6 +29,21 @@ _SESSION = (
     " set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'"
     " ELSE current_setting('synchronous_commit') END, false)"
 )
+# A process that is stopped in the middle of a transaction must not keep others from taking the lead.
+_FENCED = "SELECT set_config('idle_in_transaction_session_timeout', '4s', false)"
+_PATIENT = "SELECT set_config('idle_in_transaction_session_timeout', '0', false)"  # readers hold up nobody
+_LEAD = """
+INSERT INTO healthd_lease AS held (name, holder, address, epoch, expires_at)
+VALUES ('leader', %(holder)s, %(address)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (name) DO UPDATE SET
+  holder = excluded.holder, address = excluded.address, expires_at = excluded.expires_at,
+  epoch = held.epoch + CASE WHEN held.holder = excluded.holder THEN 0 ELSE 1 END
+WHERE held.holder = excluded.holder OR held.expires_at < clock_timestamp()
+RETURNING holder, address, epoch
+"""
+_LEADER = "SELECT holder, address, epoch FROM healthd_lease WHERE name = 'leader'"
+_RESIGN = "UPDATE healthd_lease SET expires_at = '-infinity' WHERE name = 'leader' AND holder = %s"
+_IS_LEADER = "SELECT 1 FROM healthd_lease WHERE name = 'leader' AND holder = %s AND epoch = %s FOR SHARE"
 _SCHEMA_LOCK = 0x6865616C746864  # "healthd"
 
 # words of the server or of libpq, what to do, whether it may pass by itself
@@ -96,6 +111,7 @@ class PostgresBackend:
         connection = psycopg.connect(**self._parameters, autocommit=True)
         try:
             connection.execute(_SESSION)
+            connection.execute(_FENCED)
         except psycopg.Error:
             connection.close()
             raise
@@ -128,11 +144,14 @@ class PostgresBackend:
 
     def _connect_reader(self) -> Any:
         connection = self.connect()
+        connection.execute(_PATIENT)
+        connection.commit()
         connection.read_only = True
         return connection
 
     def _connect_migrator(self) -> Any:
         connection = self.connect()
+        connection.execute(_PATIENT)
         connection.execute("SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)")
         connection.commit()
         return connection
@@ -140,6 +159,24 @@ class PostgresBackend:
     def lock_schema(self, connection: Connection) -> None:
         """Released by the end of the transaction."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+
+    def lead(self, connection: Any, holder: str, address: str, seconds: float) -> Lead:
+        """By a row with an end: a holder that is stopped, or cut off, cannot keep it. Times are the server's."""
+        given = {"holder": holder, "address": address, "seconds": seconds}
+        row = connection.execute(_LEAD, given).fetchone() or connection.execute(_LEADER).fetchone()
+        connection.commit()
+        leader, where, epoch = row
+        return Lead(leader, where, epoch, mine=leader == holder)
+
+    def resign(self, connection: Any, holder: str) -> None:
+        """Let it end now."""
+        connection.execute(_RESIGN, (holder,))
+        connection.commit()
+
+    def fence(self, cursor: Any, holder: str, epoch: int) -> None:
+        """The row stays as it is until the transaction ends: who wants the lead waits that long."""
+        if cursor.execute(_IS_LEADER, (holder, epoch)).fetchone() is None:
+            raise StoreError("another replica of healthd leads: this one writes nothing any more", transient=False)
 
     def explain(self, error: BaseException) -> StoreError:
         """By SQLSTATE where the server gave one, by words where there was no server to give one."""

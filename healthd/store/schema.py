@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    DateTime,
     Double,
     Index,
     Integer,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"  # the newest script in migrations/versions
+HEAD = "0005"  # the newest script in migrations/versions
 VERSION_TABLE = "healthd_schema_version"
 
 # Alembic's own, described here so that a new database needs no Alembic
@@ -164,3 +165,13 @@ records = Table(
 )
 Index("healthd_records_at", records.c.kind, records.c.at)
 Index("healthd_records_closed", records.c.closed_at)
+
+lease = Table(
+    "healthd_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),  # by the server's clock, never by a replica's
+)

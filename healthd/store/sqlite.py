@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 
-from healthd.store.base import StoreError
+from healthd.store.base import Lead, StoreError
 from healthd.store.claim import Claim
 
 BUSY_TIMEOUT = 5  # seconds to wait for another process's lock
@@ -93,6 +93,16 @@ class SqliteBackend:
     def lock_schema(self, connection: Connection) -> None:
         """The write lock of the file is the lock."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def lead(self, connection: _Connection, holder: str, address: str, seconds: float) -> Lead:
+        """The claim on the file is the lead."""
+        return Lead(holder, address, 1, mine=True)
+
+    def resign(self, connection: _Connection, holder: str) -> None:
+        """`release` gives it up."""
+
+    def fence(self, cursor: sqlite3.Cursor, holder: str, epoch: int) -> None:
+        """Nobody else can have it."""
 
     def explain(self, error: BaseException) -> StoreError:
         """By SQLite's error code, then by a look at the file: its own words name neither path nor cause."""

@@ -11,7 +11,7 @@ from healthd.model.records import Record
 from healthd.store import queries
 from healthd.store.availability import availability
 from healthd.store.backend import backend_for
-from healthd.store.base import AuditEntry, Availability, Commit, OutboxState, Point
+from healthd.store.base import AuditEntry, Availability, Commit, Lead, OutboxState, Point
 from healthd.store.database import Database
 from healthd.store.history import Question, history
 from healthd.store.retention import prune
@@ -44,6 +44,15 @@ class SqlStore:
     async def close(self) -> None:
         """Finish what was handed to `commit`, then close."""
         await self._database.close()
+
+    async def lead(self, holder: str, address: str, lasts: timedelta) -> Lead:
+        """Take the lead, or keep it, for as long as `lasts` from now by the database's clock, unless another holder's
+        still lasts; then whose it is. While it is ours every write is refused once it is not ours any more."""
+        return await self._database.lead(holder, address, lasts)
+
+    async def resign(self, holder: str) -> None:
+        """Let go of the lead, if it is ours, so that another may have it at once."""
+        await self._database.resign(holder)
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing; durable on return."""
@@ -140,6 +149,10 @@ class SqlStore:
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""
         return await self._database.read(lambda c: queries.due_messages(c, channel, micros(now), limit))
+
+    async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
+        """Those of its channel and group that wait behind it, the first written first."""
+        return await self._database.read(lambda c: queries.messages_behind(c, message_id, limit))
 
     async def next_attempt(self, channel: str) -> datetime | None:
         """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""

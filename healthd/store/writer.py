@@ -46,6 +46,7 @@ class Writer:
         self._backend, self._connection, self._loop = backend, connection, loop
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._ending = False
+        self.fence: tuple[str, int] | None = None  # holder and epoch of the lead without which nothing is written
         self._thread = threading.Thread(target=self._run, name="healthd-store-writer", daemon=True)
         self._thread.start()
 
@@ -161,6 +162,8 @@ class Writer:
 
     def _execute(self, prepared: list[_Prepared]) -> list[int]:
         cursor = self._backend.begin(self._connection)
+        if self.fence is not None:
+            self._backend.fence(cursor, *self.fence)
         counts: list[int] = []
         gathered: dict[str, list[Row]] = {}
         for work, steps in prepared:
