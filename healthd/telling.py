@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from healthd.incidents import Decision
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
 from healthd.model.incidents import Incident, Member, Message, Notice, TimelineEntry
 from healthd.model.outcomes import Evidence, Verdict
-from healthd.notify import CHANNELS, compose, compose_members, compose_notice, compose_sight, match, match_notice
+from healthd.notify import CHANNELS, compose, compose_members, compose_notice, compose_sight, subject_of, wants
 from healthd.notify.compose import rfc3339
+from healthd.notify.routes import Routed, Subject, route
 
 TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated", "acknowledged", "reopened", "improved"})
 # an improvement disturbs nobody: it is told only where it can be put with what was said
@@ -78,12 +80,13 @@ class Teller:
         if why:
             return self._unsaid(decision, body, why), ()
         if decision.event in CLOSING:
-            return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
-        also = tuple(name for name in decision.also if name in self.channels)
-        routed = self._channels(incident, members, failing)
-        if system.own and not routed:  # what no route says of healthd itself, everybody hears
-            routed = tuple(self.channels)
-        return self._addressed(decision, body, tuple(dict.fromkeys((*routed, *also))))
+            return self._addressed(decision, body, _as_before(incident, decision.entry.at))
+        routed = self._routed(incident, members, failing, decision.entry.at)
+        if system.own and not routed.channels:  # what no route says of healthd itself, everybody hears
+            routed = Routed(tuple(self.channels))
+        also = tuple(name for name in decision.also if name in self.channels)  # at once, whatever the hour
+        held = {name: until for name, until in routed.held.items() if name not in also}
+        return self._addressed(decision, body, Routed(tuple(dict.fromkeys((*routed.channels, *also))), held))
 
     def sight(self, check: Check, verdicts: Sequence[Verdict], evidence: Sequence[Evidence]) -> dict[str, Any]:
         """What is kept of one member of an incident: its values and evidence, as in a message's body."""
@@ -97,42 +100,55 @@ class Teller:
             return incident, ()
         ended = {"level": incident.level.name.lower(), "resolved_at": rfc3339(decision.entry.at)}
         body |= {"event": decision.event, "at": rfc3339(decision.entry.at), "incident": body["incident"] | ended}
-        return self._addressed(decision, body, tuple(incident.details.get("channels", ())))
+        return self._addressed(decision, body, _as_before(incident, decision.entry.at))
 
     def announce(self, notice: Notice) -> tuple[Message, ...]:
         """One message per channel that the routes say and that carries notices. Commit them with what they tell of."""
         assert self.catalogue is not None
-        able = [name for name, spec in self.channels.items() if CHANNELS[spec.type].notices]
-        told = match_notice(self.catalogue.routes, notice, able)
-        body = compose_notice(notice, self.catalogue.systems.get(notice.system), self._public_url, self.redact)
+        able = [
+            name
+            for name, spec in self.channels.items()
+            if CHANNELS[spec.type].notices and wants(spec.options, "notice")
+        ]
+        system = self.catalogue.systems.get(notice.system)
+        routed = route(self.catalogue.routes, subject_of(notice, system), able, notice.at)
+        body = compose_notice(notice, system, self._public_url, self.redact)
         group = f"{notice.kind}/{notice.system}"
-        return tuple(Message(f"{notice.id}-{name}", name, group, body["event"], notice.at, body) for name in told)
+        return tuple(
+            _held(Message(f"{notice.id}-{name}", name, group, body["event"], notice.at, body), routed)
+            for name in routed.channels
+        )
 
-    def _channels(self, incident: Incident, members: Sequence[Member], failing: Sequence[Check]) -> tuple[str, ...]:
+    def _routed(
+        self, incident: Incident, members: Sequence[Member], failing: Sequence[Check], at: datetime
+    ) -> Routed:
         """Those the routes say of any check that fails, and those that were told before: whoever was paged hears the
         end of it. A check of the incident's own system is routed by the incident's severity."""
         assert self.catalogue is not None
-        found = dict.fromkeys(incident.details.get("channels", ()))
+        before = _as_before(incident, at)
         if not incident.is_open:
-            return tuple(found)
+            return before
+        now: set[str] = set()  # those that hear at once
+        held: dict[str, datetime] = {}
         of = {member.check_id: member for member in members}
         for check in failing:
             member = of.get(check.id)
             foreign = member if check.system != incident.system else None
-            found |= dict.fromkeys(
-                match(
-                    self.catalogue.routes,
-                    system=check.system,
-                    severity=foreign.severity if foreign else incident.severity,
-                    check_id=check.id,
-                    level=foreign.level if foreign else incident.level,
-                    labels=check.labels,
-                    known=self.channels,
-                )
+            subject = Subject(
+                check.system,
+                foreign.severity if foreign else incident.severity,
+                check_id=check.id,
+                level=foreign.level if foreign else incident.level,
+                labels=check.labels,
+                zone=self.catalogue.systems[check.system].zone,
             )
-            if len(found) >= len(self.channels):
+            routed = route(self.catalogue.routes, subject, self.channels, at)
+            held |= {name: min(until, held.get(name, until)) for name, until in routed.held.items()}
+            now |= set(routed.channels) - routed.held.keys()
+            if len(now) >= len(self.channels):
                 break
-        return tuple(found)
+        known = dict.fromkeys((*before.channels, *(name for name in self.channels if name in now or name in held)))
+        return Routed(tuple(known), {n: t for n, t in {**before.held, **held}.items() if n not in now})
 
     def failing(self, members: Sequence[Member]) -> list[Check]:
         """The checks of those members of an incident that fail now."""
@@ -154,25 +170,42 @@ class Teller:
         return replace(decision.incident, details={"channels": [], **before, "body": body, "quiet": why})
 
     def _addressed(
-        self, decision: Decision, body: dict[str, Any], channels: tuple[str, ...]
+        self, decision: Decision, body: dict[str, Any], routed: Routed
     ) -> tuple[Incident, tuple[Message, ...]]:
-        incident, at = decision.incident, decision.entry.at
+        incident, at, channels = decision.incident, decision.entry.at, routed.channels
         told = channels if decision.event in TOLD else ()
         if decision.alone:
             told = tuple(c for c in decision.also if c in channels)
         softly = decision.softly or decision.event in SOFT
         if softly:
             told = tuple(c for c in told if (spec := self.channels.get(c)) and CHANNELS[spec.type].updates)
+        told = tuple(c for c in told if (spec := self.channels.get(c)) is None or wants(spec.options, decision.event))
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
+        if routed.held or "held" in details:
+            details["held"] = {name: until.isoformat() for name, until in routed.held.items()}
         if decision.event not in CLOSING:
             details.pop("quiet", None)
         if decision.event in TOLD - CLOSING and incident.is_open and not softly:
             details["told_level"] = incident.level.name.lower()
         messages = tuple(
-            Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body) for name in told
+            _held(Message(f"{incident.id}-{sequence}-{name}", name, incident.id, decision.event, at, body), routed)
+            for name in told
         )
         return replace(incident, details=details), messages
+
+
+def _as_before(incident: Incident, at: datetime) -> Routed:
+    """Those that were told, or are to be told when their hours begin."""
+    remembered = {name: datetime.fromisoformat(until) for name, until in incident.details.get("held", {}).items()}
+    held = {name: until for name, until in remembered.items() if until > at}
+    return Routed(tuple(incident.details.get("channels", ())), held)
+
+
+def _held(message: Message, routed: Routed) -> Message:
+    """Not sent before the hours of its route begin; its age counts from then."""
+    until = routed.held.get(message.channel)
+    return replace(message, created_at=until, next_attempt_at=until) if until else message
 
 
 def _news(decision: Decision) -> Decision:

@@ -17,6 +17,7 @@ from healthd.catalogue.problems import did_you_mean
 from healthd.catalogue.sections import Entry, Sections, duplicate
 from healthd.catalogue.shapes import ChannelShape, RouteShape
 from healthd.model.catalogue import ChannelSpec, Check, Route, Severity
+from healthd.model.hours import parse_hours
 from healthd.model.outcomes import Level
 
 # made from the process settings, so a route may name them whether or not they are set
@@ -135,6 +136,8 @@ def _route(shape: RouteShape, levels: tuple[Level, ...]) -> Route:
         continue_=shape.continue_,
         kinds=shape.kinds or shape.kind,
         cadences=shape.cadences or shape.cadence,
+        hours=parse_hours(shape.hours) if shape.hours else None,
+        outside=shape.outside,
     )
 
 

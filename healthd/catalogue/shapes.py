@@ -22,6 +22,7 @@ from healthd.catalogue.fields import (
     written,
 )
 from healthd.catalogue.problems import RefusedError
+from healthd.model.hours import parse_hours
 
 LevelName = Literal["ok", "warning", "critical", "unknown"]
 
@@ -341,6 +342,10 @@ class RouteShape(Shape):
     cadence: Words = ()
     labels: dict[str, Label] = Field(default_factory=dict)
     """each must be a label of the check"""
+    hours: str = ""
+    """when it holds, such as "mon-fri 09:00-18:00", in the system's time zone or one named at the end"""
+    outside: Literal["hold", "drop", "next"] = "hold"
+    """of the hours: messages wait until they begin, are not sent, or go on to the next route"""
     continue_: bool = Field(True, alias="continue")
     """whether later routes are tried too"""
 
@@ -353,4 +358,8 @@ class RouteShape(Shape):
         for one, many in spellings:
             if getattr(self, one) and getattr(self, many):
                 raise RefusedError(f"{one!r} and {many!r} are the same thing", f"keep {many}")
+        try:
+            parse_hours(self.hours or "daily 00:00-24:00")
+        except ValueError as error:
+            raise RefusedError(f"hours: {error}", key="hours") from None
         return self

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from healthd.model.conditions import Condition
+from healthd.model.hours import Hours
 from healthd.model.outcomes import Level
 from healthd.model.runbook import Runbook
 from healthd.model.units import Unit
@@ -260,6 +261,8 @@ class Route:
     continue_: bool = True  # whether later routes are tried too
     kinds: tuple[str, ...] = ()
     cadences: tuple[str, ...] = ()
+    hours: Hours | None = None
+    outside: str = "hold"  # of these hours: hold until they begin, drop, or next: as if it did not match
 
 
 @dataclass(frozen=True, slots=True)

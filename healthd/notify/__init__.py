@@ -5,7 +5,8 @@ from healthd.notify.channels import CHANNELS, ChannelType, build_channel, builti
 from healthd.notify.compose import compose, compose_sight, compose_test
 from healthd.notify.members import compose_members
 from healthd.notify.message import Body, Channel
-from healthd.notify.notices import compose_notice, match_notice
+from healthd.notify.notices import compose_notice, match_notice, subject_of
+from healthd.notify.options import wants
 from healthd.notify.outbox import Outbox
 from healthd.notify.routes import match
 
@@ -25,4 +26,6 @@ __all__ = [
     "compose_test",
     "match",
     "match_notice",
+    "subject_of",
+    "wants",
 ]

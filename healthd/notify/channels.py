@@ -36,6 +36,7 @@ class ChannelType:
     make: Callable[[Any, Context], Channel]  # connects to nothing yet
     notices: bool = True  # whether it carries what is no incident
     updates: bool = True  # whether what is new can be put where the incident was told (edited, or in its thread)
+    supersedes: bool = True  # whether news that newer news says as well is left out; programs want all of it
 
 
 CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
@@ -47,7 +48,7 @@ CHANNELS: Mapping[str, ChannelType] = MappingProxyType(
         "slack": ChannelType(Slack.Options, Slack, updates=False),
         "slack_bot": ChannelType(SlackBot.Options, SlackBot),
         "teams": ChannelType(Teams.Options, Teams, updates=False),
-        "webhook": ChannelType(SignedWebhook.Options, SignedWebhook),
+        "webhook": ChannelType(SignedWebhook.Options, SignedWebhook, supersedes=False),
     }
 )
 
@@ -64,7 +65,7 @@ def build_channel(
         raise ValueError(f"channel {spec.name}: unknown type {spec.type!r}: expected one of {', '.join(CHANNELS)}")
     options = kind.Options.model_validate(spec.options)
     context = replace(context, name=spec.name) if context else Context(spec.name, now)
-    return Dressed(kind.make(options, context), options, context)
+    return Dressed(kind.make(options, context), options, context, supersedes=kind.supersedes)
 
 
 def builtin_channels(

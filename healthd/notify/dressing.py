@@ -20,7 +20,8 @@ log = structlog.get_logger("healthd.notify")
 class Dressed:
     """A channel, and what its options ask for of every channel."""
 
-    def __init__(self, channel: Channel, options: Options, context: Context) -> None:
+    def __init__(self, channel: Channel, options: Options, context: Context, *, supersedes: bool = True) -> None:
+        self.supersedes = supersedes  # whether news that newer news says as well is left out
         self._channel, self._options, self._context = channel, options, context
         self._complained = ""
 

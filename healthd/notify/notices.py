@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from zoneinfo import ZoneInfo
 
 from healthd.model.catalogue import Route, System
 from healthd.model.incidents import Notice
 from healthd.notify.compose import clean, rfc3339
 from healthd.notify.message import Body
-from healthd.notify.routes import any_of, chosen
+from healthd.notify.routes import Subject, route
 
 EVENT = "notice"
 
 
+def subject_of(notice: Notice, system: System | None) -> Subject:
+    """What routes are asked about. One that asks for a check or a level, which a notice has not, is not met."""
+    return Subject(
+        notice.system,
+        notice.severity,
+        kind=notice.kind,
+        cadence=notice.cadence,
+        labels=notice.labels,
+        zone=system.zone if system else ZoneInfo("UTC"),
+    )
+
+
 def match_notice(routes: Sequence[Route], notice: Notice, known: Collection[str]) -> tuple[str, ...]:
-    """The channels to tell, each once. As `match` for incidents; a route that asks for a check or a level, which a
-    notice has not, is not met. Without any route: all `known`."""
-    return chosen(routes, lambda route: _applies(route, notice), known)
+    """The channels to tell, each once, whatever the hour. Without any route: all `known`."""
+    return route(routes, subject_of(notice, None), known, notice.at).channels
 
 
 def compose_notice(notice: Notice, system: System | None, public_url: str, redact: Callable[[str], str]) -> Body:
@@ -39,15 +51,3 @@ def compose_notice(notice: Notice, system: System | None, public_url: str, redac
     cleaned: Body = clean(body, redact)
     cleaned["notice"] |= {"id": notice.id, "url": f"{base}{notice.path}" if base and notice.path else ""}
     return cleaned
-
-
-def _applies(route: Route, notice: Notice) -> bool:
-    return (
-        any_of(route.kinds, notice.kind)
-        and any_of(route.systems, notice.system)
-        and any_of(route.severities, notice.severity)
-        and any_of(route.cadences, notice.cadence)
-        and not route.checks
-        and not route.levels
-        and all(key in notice.labels and any_of((glob,), notice.labels[key]) for key, glob in route.labels.items())
-    )

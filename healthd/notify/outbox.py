@@ -29,7 +29,8 @@ class Outbox:
     """Delivers what waits in the store.
 
     `observe(channel, outcome)` hears "accepted", "retried", "gave_up", "superseded" and "template_failed". `memory` is
-    what channels remember across restarts, `redact` is asked for what templates write. `reconfigure`, `start` and
+    what channels remember across restarts, `redact` is asked for what templates write, and
+    `allowed` before every send whether this process may still tell anybody. `reconfigure`, `start` and
     `wake` return at once; all methods belong to the event loop's thread.
     """
 
@@ -43,9 +44,10 @@ class Outbox:
         policy: Policy | None = None,
         memory: Memory | None = None,
         redact: Callable[[str], str] = str,
+        allowed: Callable[[], bool] = lambda: True,
     ) -> None:
         rng = rng or Random()  # noqa: S311 - spreads retries, guards nothing
-        self._gear = Gear(store, observe, now, rng, policy or Policy())
+        self._gear = Gear(store, observe, now, rng, policy or Policy(), allowed)
         self._context = Context("", now, memory or Forgetful(), redact, observe)
         self._specs: dict[str, ChannelSpec] = {}
         self._workers: dict[str, Worker] = {}

@@ -27,6 +27,9 @@ class Queue(Protocol):
     async def due_messages(self, channel: str, now: datetime, limit: int = 20) -> list[Message]:
         """The first waiting message of each group of this channel, if its next attempt is due. Oldest first."""
 
+    async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
+        """Those of its channel and group that wait behind it, the first written first."""
+
     async def next_attempt(self, channel: str) -> datetime | None:
         """When the earliest of these is due; None when nothing waits."""
 

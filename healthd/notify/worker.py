@@ -25,6 +25,11 @@ PAGE = 100  # messages looked at in one go when none is left out for not being d
 MAX_REASONS = 10  # logged of one outage: answers may hold a request number, new every time
 IN_FLIGHT_POLL = 1.0  # seconds between looks while what is due is being sent or held back
 
+PASSING = frozenset({"updated", "improved"})  # how it stands for the moment
+NEWER = frozenset({"updated", "improved", "worsened", "resolved", "reopened", "escalated"})
+
+HELD_BACK = 0.5  # seconds between looks at whether telling is allowed again
+
 log = structlog.get_logger("healthd.notify")
 
 
@@ -37,6 +42,7 @@ class Gear:
     now: Callable[[], datetime]
     rng: Random
     policy: Policy
+    allowed: Callable[[], bool] = lambda: True  # whether this process may still tell anybody
 
 
 class Worker:
@@ -158,7 +164,8 @@ class Worker:
         if self._regardless:
             now, limit = now + FAR, PAGE + len(busy)
         due = await self._gear.store.due_messages(self._name, now, limit)
-        ready = [message for message in due if message.group not in busy | held]
+        apart = busy | held
+        ready = [m for m in due if m.group not in apart and not _is_held(m, self._gear.now())]
         if not ready and not busy and plugged == self._plugged:
             self._regardless = False
         return ready
@@ -174,9 +181,14 @@ class Worker:
             self._regardless = True
         return seconds if seconds > 0 else min([IN_FLIGHT_POLL, *(until - clock for until in self._held.values())])
 
-    async def _deliver(self, message: Message, channel: Channel) -> None:
+    async def _deliver(self, message: Message, channel: Dressed) -> None:
         try:
-            if (refusal := await self._send(message, channel)) is None:
+            if not self._gear.allowed():  # another process tells it
+                await asyncio.sleep(HELD_BACK)
+                return
+            if channel.supersedes and await self._is_superseded(message):
+                await self._skipped(message)
+            elif (refusal := await self._send(message, channel)) is None:
                 await self._accepted(message)
             else:
                 await self._refused(message, refusal)
@@ -186,6 +198,25 @@ class Worker:
                 self._paused_until = 0.0
             del self._sends[message.group]
             self._woken.set()
+
+    async def _is_superseded(self, message: Message) -> bool:
+        """Whether what waits behind it says it all: an update, when there is newer news; the beginning of what was
+        held, when its end is known."""
+        held = message.attempts == 0 and message.next_attempt_at == message.created_at
+        if message.event not in PASSING and not held:
+            return False
+        try:
+            behind = {later.event for later in await self._gear.store.messages_behind(message.id)}
+        except Exception as error:  # noqa: BLE001 - the store's errors are its own; telling too much does no harm
+            log.debug("outbox_unreadable", reason=str(error))
+            return False
+        return "resolved" in behind if held else bool(behind & NEWER)
+
+    async def _skipped(self, message: Message) -> None:
+        await self._record(lambda: self._gear.store.delivered(message.id, self._gear.now(), None))
+        self._attempts.pop(message.id, None)
+        self._gear.observe(self._name, "superseded")
+        log.info("notification_superseded", channel=self._name, kind=message.event, incident=message.group)
 
     async def _send(self, message: Message, channel: Channel) -> ChannelError | None:
         """Why the channel did not take the message; None if it did."""
@@ -300,6 +331,11 @@ class Worker:
         for message in old:
             await self._give_up(message, "this channel is not configured")
         return 0.0 if old else FAR.total_seconds()
+
+
+def _is_held(message: Message, now: datetime) -> bool:
+    """Not to be sent before the hours of its route begin, whatever else is."""
+    return message.attempts == 0 and message.next_attempt_at is not None and message.next_attempt_at > now
 
 
 async def _close(channel: Channel, sends: list[asyncio.Task[None]]) -> None:
