@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections import ChainMap
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ import structlog
 from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
+from healthd.leadership import Leadership, holder_name
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.look import Looker, slots_of
 from healthd.memory import StoreMemory
@@ -64,6 +67,15 @@ def _limits(settings: Settings) -> ProbeLimits:
     )
 
 
+def _advertised(settings: Settings) -> str:
+    """Where the other replicas reach this one."""
+    everywhere = settings.host in ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+    host = socket.gethostname() if everywhere else settings.host
+    with suppress(OSError):
+        host = socket.gethostbyname(host) if everywhere else host
+    return settings.advertise_url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -89,7 +101,8 @@ class App:
             observe=self._notified,
             now=now,
             memory=StoreMemory(self.store, now),
-            redact=lambda text: self._redact(text),
+            redact=lambda text: self._redact(text),  # noqa: PLW0108 - a reload puts another in its place
+            allowed=lambda: self._leadership.valid,
         )
         self._resources = Resources()
         self._own_probes: dict[str, Probe] = {}  # those that look at what only this process knows
@@ -113,6 +126,10 @@ class App:
             on_clock_jump=lambda seconds: self._corridor.expect_again(),
         )
         self._corridor.confirm = self._scheduler.once
+        self._leadership = Leadership(self.store, holder_name(), _advertised(settings), settings.lease)
+        self._leading = False
+        self._guard: asyncio.Task[None] | None = None
+        self.deposed = False  # another replica leads: this one has to start over as a standby
         self._services = self._make_services()
         self._pauses = Pauses()
         self._catalogue: Catalogue | None = None
@@ -189,7 +206,7 @@ class App:
     async def stop(self) -> None:
         """Finish what runs within the grace period, record it, and close."""
         self._not_ready = ["stopping"]
-        grace = self.settings.shutdown_grace.total_seconds()
+        grace = 0.0 if self.deposed else self.settings.shutdown_grace.total_seconds()
         log.info("stopping", grace_seconds=grace)
         self._scheduler.stop()
         for task in self._tasks:
@@ -199,6 +216,9 @@ class App:
         await self._corridor.drain(max(0.5, grace - 4))
         await self._recorder.close()
         await self._outbox.stop(1.0)
+        if self._guard is not None:
+            self._guard.cancel()
+        await self._leadership.resign()
         await self._resources.close()
         try:
             await asyncio.wait_for(self.store.close(), STORE_GRACE)
@@ -223,8 +243,35 @@ class App:
             return
 
     async def _begin(self) -> None:
-        assert self._catalogue is not None
         await self.store.open()
+        if await self._leadership.attempt():
+            await self._lead()
+        else:
+            self._not_ready = []  # ready to take over
+            log.info("standby", leader=self.leader_address)
+            self._background(self._follow())
+
+    async def _follow(self) -> None:
+        """Wait for the lead, and take up what the one before left."""
+        while True:
+            await self._leadership.win()
+            try:
+                await self._lead()
+            except StoreError as error:
+                log.error("lead_not_taken_up", reason=error.reason)
+                await self._leadership.resign()
+            else:
+                return
+
+    async def _keep_lead(self) -> None:
+        await self._leadership.keep()
+        self.deposed, self._leading = True, False
+        self._not_ready = ["another replica leads"]
+        self._stopping.set()
+
+    async def _lead(self) -> None:
+        assert self._catalogue is not None
+        self._guard = self._guard or asyncio.get_running_loop().create_task(self._keep_lead())
         states = await self.store.states()
         since = self._corridor.reopenable_since(self._catalogue)
         incidents, members = await self.store.open_incidents(since), await self.store.open_members(since)
@@ -245,7 +292,7 @@ class App:
         self._pauses.settle()
         if self.settings.reload_watch:
             self._background(self._watch_files())
-        self._not_ready = []
+        self._not_ready, self._leading = [], True
         log.info("ready", systems=len(self._catalogue.watched), checks=sum(self._catalogue.counts.values()))
 
     # -- the catalogue ---------------------------------------------------------------------------------------------
@@ -264,7 +311,7 @@ class App:
                 return ReloadResult(problems)
             old = self._catalogue
             added, changed, removed = diff(old, new) if old else (list(new.checks), [], [])
-            if not self._not_ready:
+            if self._leading:
                 await self._put_in_force(new)
                 marks = self._scheduler.replace(new.checks.values())
                 if marks:
@@ -354,6 +401,16 @@ class App:
         """Why the last reload was refused; empty when it was not."""
         return self._reload_problem
 
+    @property
+    def leading(self) -> bool:
+        """Whether this replica runs the checks."""
+        return self._leading
+
+    @property
+    def leader_address(self) -> str:
+        """Of the replica that leads, as it says itself; empty while nobody is known to."""
+        return self._leadership.leader.address if self._leadership.leader else ""
+
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""
         return [*self._not_ready, *([self._recorder.problem] if self._recorder.problem else [])]
@@ -362,7 +419,7 @@ class App:
         """`/metrics`."""
         await self._measure_outbox()
         self.metrics.unsaved.set(self._recorder.unsaved)
-        self.metrics.leader.set(0 if self._not_ready else 1)
+        self.metrics.leader.set(1 if self._leading and self._leadership.valid else 0)
         self.metrics.ready.set(0 if self.unready() else 1)
         return await self.metrics.render(self._corridor.checks, self.states, self.latest)
 

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     read_open: bool = Field(True, description="pages and API may be read without the token; false: only with it")
     revision: str = Field("", description="of the source, shown by healthd_build_info; set by the image")
     public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
+    lease: Duration = Field(
+        timedelta(seconds=8), description="how long a replica that says nothing keeps the lead, on PostgreSQL"
+    )
+    advertise_url: WebAddress = Field("", description="where other replicas reach this one (default: host and port)")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -37,7 +37,11 @@ def run(checks: tuple[str, ...], host: str, port: int, database_url: str, log_fo
     from healthd.logs import configure
 
     configure(settings.log_format, settings.log_level)
-    code, stuck = asyncio.run(_serve(settings))
+    code, stuck, deposed = asyncio.run(_serve(settings))
+    if deposed:  # from the beginning, with nothing left of what it thought it knew
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "healthd", *sys.argv[1:]])  # noqa: S606 - ourselves
     if stuck:  # Python would wait for its threads
         sys.stdout.flush()
         sys.stderr.flush()
@@ -57,8 +61,8 @@ def _types_or_refuse(settings: Settings) -> None:
             raise Refused(f"settings:\n  HEALTHD_CONCURRENCY: no probe type {name!r}{hint}")
 
 
-async def _serve(settings: Settings) -> tuple[int, bool]:
-    """The exit code, and whether a thread hangs that nobody should wait for."""
+async def _serve(settings: Settings) -> tuple[int, bool, bool]:
+    """The exit code; whether a thread hangs that nobody should wait for; whether another replica took the lead."""
     import structlog
 
     from healthd.app import App
@@ -98,4 +102,4 @@ async def _serve(settings: Settings) -> tuple[int, bool]:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.stop(), 3)
         sys.stdout.flush()
-    return code, app.hangs
+    return code, app.hangs, app.deposed

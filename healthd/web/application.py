@@ -21,6 +21,7 @@ from healthd.web import lifecycle, pages
 from healthd.web.daemon import Daemon
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
+from healthd.web.forwarding import ToLeader
 from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders
 from healthd.web.security import Gate, RequestError
 from healthd.web.templating import Templates
@@ -49,6 +50,7 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
             Middleware(HeadAsGet),
             Middleware(Compression),
             Middleware(BodyLimit),
+            Middleware(ToLeader),
             Middleware(ReadingRights),
         ],
         exception_handlers={

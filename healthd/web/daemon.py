@@ -73,6 +73,14 @@ class Daemon(Protocol):
     def reload_problem(self) -> str:
         """Why the last reload was refused; empty when it was not."""
 
+    @property
+    def leading(self) -> bool:
+        """Whether this replica runs the checks, and knows how they stand."""
+
+    @property
+    def leader_address(self) -> str:
+        """Of the replica that leads, as it says itself; empty while nobody is known to."""
+
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""
 

@@ -1,0 +1,70 @@
+"""A replica that does not lead knows nothing of the checks: what it is asked, it asks the one that leads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from healthd.web.desk import desk_of
+from healthd.web.errors import answer
+from healthd.web.security import RequestError
+
+OWN = ("/healthz", "/readyz", "/metrics", "/static/", "/favicon.ico")  # of every replica
+FORWARDED = "x-healthd-forwarded"
+PATIENCE = 60.0  # seconds; a check that is run by hand takes its time
+# of one connection, not of the request or the answer (RFC 9110, 7.6.1)
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+     "upgrade", "host", "content-length"}
+)  # fmt: skip
+NOBODY = "no replica leads right now: try again in some seconds"
+
+
+class ToLeader:
+    """Answers with what the leader answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._client: httpx.AsyncClient | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(OWN):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        daemon = desk_of(request).daemon
+        if daemon.leading or not daemon.leader_address:  # without a leader the pages say what is the matter
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._forward(request, daemon.leader_address, send)
+        except (httpx.HTTPError, httpx.InvalidURL, RequestError) as error:
+            refusal = (
+                error if isinstance(error, RequestError) else RequestError(503, "the leader does not answer", NOBODY)
+            )
+            await (await answer(request, refusal))(scope, receive, send)
+
+    async def _forward(self, request: Request, leader: str, send: Send) -> None:
+        if FORWARDED in request.headers:
+            raise RequestError(503, "the replicas do not agree who leads", NOBODY)
+        if self._client is None:  # certificates are loaded once, and only where there is something to forward
+            self._client = await asyncio.to_thread(httpx.AsyncClient, timeout=PATIENCE, trust_env=False)
+        query = f"?{request.url.query}" if request.url.query else ""
+        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
+        asked = self._client.build_request(
+            request.method, f"{leader.rstrip('/')}{request.url.path}{query}",
+            headers=[*headers, (FORWARDED, "1"), ("x-forwarded-host", request.headers.get("host", ""))],
+            content=await request.body(),
+        )  # fmt: skip
+        found = await self._client.send(asked, stream=True)
+        try:
+            kept = [(n.lower(), v) for n, v in found.headers.raw if n.lower().decode("latin-1") not in HOP_BY_HOP]
+            content = b"".join([part async for part in found.aiter_raw()])
+        finally:
+            await found.aclose()
+        kept.append((b"content-length", str(len(content)).encode()))
+        await send({"type": "http.response.start", "status": found.status_code, "headers": kept})
+        await send({"type": "http.response.body", "body": content})
