@@ -24,6 +24,7 @@ COMMANDS = {
     "permissions": "permissions:permissions",
     "check": "checks:check",
     "evaluate": "checks:evaluate",
+    "diagnose": "diagnose:diagnose",
     "incidents": "incidents:incidents",
     "incident": "incidents:incident",
     "ack": "remote:ack",

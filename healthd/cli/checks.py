@@ -47,7 +47,7 @@ def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, .
     catalogue = catalogue_or_refuse(settings, folders)
     chosen = _chosen(catalogue, ids, system, cadence)
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
-    outcomes = asyncio.run(_run_all(catalogue, chosen, settings, redact, output == "table"))
+    outcomes = asyncio.run(run_all(catalogue, chosen, settings, redact, output == "table"))
     if output == "json":
         print_json([_as_json(outcome) for outcome in outcomes])
     else:
@@ -62,9 +62,7 @@ def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, .
 @click.option("--held", "duration", help="For how long it has been so (default: for ever).")
 @checks_option
 @format_option
-def evaluate(
-    check_id: str, measurements: tuple[str, ...], duration: str, folders: tuple[str, ...], output: str
-) -> int:
+def evaluate(check_id: str, measurements: tuple[str, ...], duration: str, folders: tuple[str, ...], output: str) -> int:
     """Judge made-up measurements by a check's thresholds. No I/O.
 
     \b
@@ -114,9 +112,10 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadenc
     return list({c.id: c for c in chosen}.values())
 
 
-async def _run_all(
+async def run_all(
     catalogue: Catalogue, checks: list[Check], settings: Settings, redact: Callable[[str], str], progress: bool
 ) -> list[Outcome]:
+    """Look through these checks now, side by side, without a daemon. The outcomes are in the order of `checks`."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -82,7 +82,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['id']}: {state}{severity}: {found['title']}"
     yield f"  {found['reason']}"
     yield f"  check {found['check']}, since {found['opened_at']}, {_owner(found)}"
-    yield from _diagnosis(found.get("diagnosis"))
+    if found.get("diagnosis"):
+        yield ""
+        yield from diagnosis_lines(found["diagnosis"])
     yield ""
     yield "Timeline"
     for entry in found["timeline"]:
@@ -92,10 +94,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _steps(found.get("steps", ()))
 
 
-def _diagnosis(found: Mapping[str, Any] | None) -> Iterator[str]:
-    if not found:
-        return
-    yield ""
+def diagnosis_lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """A diagnosis for people."""
     yield f"Diagnosis ({found['answered']} of {found['steps']} steps answered in {found['seconds']} s)"
     for position, finding in enumerate(found["findings"]):
         yield f"  {'likely cause: ' if position == 0 else ''}{finding['text']}"

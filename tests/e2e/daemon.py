@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -91,6 +92,14 @@ class Daemon:
                 return result
             time.sleep(0.02)
         raise AssertionError(f"never {what or condition}:\n{self.log.read_text()[-3000:]}")
+
+    def command(self, *words: str) -> tuple[int, str]:
+        """A command with the daemon's settings: its exit code and all it says."""
+        argv = [sys.executable, "-m", "healthd", *words]
+        done = subprocess.run(
+            argv, env=self.environment(), cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def get(self, path: str) -> Any:
         answer = self.http.get(path)

@@ -140,3 +140,29 @@ def test_a_step_that_hangs_holds_up_nothing_and_a_restart_begins_again(
     daemon.until(lambda: daemon.metric("healthd_check_status", check="web") == 2, what="looked at again")
     assert only_incident(daemon)["diagnosis"] == before
     assert len({r.headers["webhook-id"] for r in receiver.to("/hook")}) == 2
+
+
+def test_a_playbook_can_be_tried_without_an_incident(
+    new_daemon: NewDaemon, nginx: NginxServer, redis_server: RedisServer
+) -> None:
+    steps = f"""\
+      - {{title: Site, probe: {{type: http, url: "{nginx.url}/"}}}}
+      - {{title: Queue, check: queue, finding: "{{value}} wait", suggest: drain}}
+      - {{title: Off, check: off}}
+      - {{title: Think}}
+"""
+    off = "  - {name: off, every: 1h, enabled: false, probe: {type: load}, thresholds: {measure: load1, warning: '> 9'}}\n"
+    queue = f"""\
+  - {{name: queue, every: 1h, probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
+     thresholds: {{measure: length, warning: "< 10"}}}}
+"""
+    daemon = new_daemon(shop("http://127.0.0.1:1/", steps, queue + off))
+    for name in ("shop/web-down", "shop/web"):
+        code, text = daemon.command("diagnose", name)
+        assert text.splitlines()[0].startswith("Diagnosis (2 of 2 steps answered in ")
+        assert "  likely cause: 0 wait\n    $ drain\n  ok: Site: " in text
+        assert code == 1
+    code, text = daemon.command("diagnose", "shop/web-dwon")
+    assert (code, "did you mean shop/web-down?" in text) == (3, True)
+    code, text = daemon.command("diagnose", "shop/queue")
+    assert (code, text) == (3, "the check shop/queue names no playbook\n")

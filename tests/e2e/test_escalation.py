@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from typing import Any
 
 from tests.e2e.conftest import NewDaemon
@@ -57,15 +55,6 @@ def kinds(receiver: Receiver, path: str = "/desk") -> list[str]:
 def only_incident(daemon: Daemon) -> dict[str, Any]:
     (found,) = daemon.get("/api/v1/incidents?open=true")["incidents"]
     return dict(daemon.get(f"/api/v1/incidents/{found['id']}"))
-
-
-def command(daemon: Daemon, *words: str) -> tuple[int, str]:
-    """A command's exit code and all it says."""
-    argv = [sys.executable, "-m", "healthd", *words]
-    done = subprocess.run(
-        argv, env=daemon.environment(), cwd=daemon.folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def test_level_after_level_until_somebody_acknowledges(new_daemon: NewDaemon, receiver: Receiver) -> None:
@@ -129,17 +118,17 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
     daemon.until(lambda: "l2" in kinds(receiver), what="escalated")
     incident = only_incident(daemon)["id"]
 
-    code, text = command(daemon, "incidents")
+    code, text = daemon.command("incidents")
     assert (code, incident in text, "nobody" in text) == (2, True, True)
-    code, text = command(daemon, "incidents", "--format", "json", "--system", "elsewhere")
+    code, text = daemon.command("incidents", "--format", "json", "--system", "elsewhere")
     assert (code, json.loads(text)) == (0, [])
-    code, text = command(daemon, "incident", incident)
+    code, text = daemon.command("incident", incident)
     assert code == 2
     assert "  escalated to l2, Second level (Senior on-call, oncall-l2@shop.example)" in text
     assert "    $ restart" in text
-    assert command(daemon, "ack", incident, "--by", "ana")[0] == 0
+    assert daemon.command("ack", incident, "--by", "ana")[0] == 0
 
-    code, text = command(daemon, "postmortem", incident)
+    code, text = daemon.command("postmortem", incident)
     assert code == 0
     assert text.startswith("# Post-mortem: The shop answers\n")
     assert "| Escalated to | l2 |" in text
@@ -148,14 +137,14 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
     assert "it is still open" in text
     assert "expects: a bad | day." in text
     assert "## Action items" in text
-    code, text = command(daemon, "postmortem", "INC-0")
+    code, text = daemon.command("postmortem", "INC-0")
     assert (code, "no incident 'INC-0'" in text) == (3, True)
 
     daemon.write(shop(receiver, "{}", "1h").replace("title: The shop answers", "enabled: false"))
     daemon.signal(signal.SIGHUP)
     daemon.until(lambda: not daemon.get("/api/v1/incidents?open=true")["incidents"], what="over")
-    assert command(daemon, "incidents") == (0, "no open incidents\n")
-    assert " over since " in command(daemon, "incident", incident)[1]
+    assert daemon.command("incidents") == (0, "no open incidents\n")
+    assert " over since " in daemon.command("incident", incident)[1]
     assert daemon.metric("healthd_incident_resolve_seconds_count", system="shop", severity="SEV1") == 1
 
 
