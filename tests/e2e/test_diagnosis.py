@@ -151,7 +151,7 @@ def test_a_playbook_can_be_tried_without_an_incident(
       - {{title: Off, check: off}}
       - {{title: Think}}
 """
-    off = "  - {name: off, every: 1h, enabled: false, probe: {type: load}, thresholds: {measure: load1, warning: '> 9'}}\n"
+    off = "  - {name: off, every: 1h, enabled: false, probe: {type: load}, thresholds: {measure: load1, target: <9}}\n"
     queue = f"""\
   - {{name: queue, every: 1h, probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
      thresholds: {{measure: length, warning: "< 10"}}}}
