@@ -119,9 +119,7 @@ class Teller:
             for name in routed.channels
         )
 
-    def _routed(
-        self, incident: Incident, members: Sequence[Member], failing: Sequence[Check], at: datetime
-    ) -> Routed:
+    def _routed(self, incident: Incident, members: Sequence[Member], failing: Sequence[Check], at: datetime) -> Routed:
         """Those the routes say of any check that fails, and those that were told before: whoever was paged hears the
         end of it. A check of the incident's own system is routed by the incident's severity."""
         assert self.catalogue is not None
@@ -211,7 +209,8 @@ def _held(message: Message, routed: Routed) -> Message:
 def _news(decision: Decision) -> Decision:
     """What is worse than nobody has heard of is new to them."""
     unheard = "quiet" in decision.incident.details and not decision.incident.details.get("told_level")
-    return replace(decision, event="firing") if unheard and decision.event == "worsened" else decision
+    news = decision.event in ("worsened", "updated") and not decision.softly
+    return replace(decision, event="firing", update={}) if unheard and news else decision
 
 
 def unsaid_note(decision: Decision, told: Incident) -> tuple[TimelineEntry, ...]:

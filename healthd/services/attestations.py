@@ -17,7 +17,7 @@ from healthd.probes.base import MeasureInfo, Params, ProbeContext
 from healthd.schedule import Due
 from healthd.services.base import House
 from healthd.services.firings import Firings
-from healthd.store.base import Commit
+from healthd.store.base import AuditEntry, Commit
 
 MOST = 5_000  # requests read from the store at start
 BACK = 200  # resolved incidents looked through at start for those that nobody was asked about
@@ -112,10 +112,9 @@ class Attestations:
         """Sign for it. Raises as `find`, and AttestationError for one that is closed."""
         now = self._house.now()
         request = pure.given(await self.find(name), now, by, note, link)
-        await self._keep(request)
         late = ", late" if request.was_late else ""
         words = "; ".join(word for word in (f"{request.check_id}{late}", note, link) if word)
-        await self._house.audit(by, "attest", request.id, words)
+        await self._keep(request, self._house.audited(by, "attest", request.id, words))
         return request
 
     async def take_back(self, name: str, by: str, reason: str) -> Request:
@@ -128,8 +127,8 @@ class Attestations:
         if newest and newest[0].id != request.id and not request.incident:
             raise AttestationError(f"{request.id} is over: {newest[0].id} took its place")
         request = pure.taken_back(request, now, by, reason)
-        await self._keep(request)
-        await self._house.audit(by, "withdraw attestation", request.id, f"{request.check_id}: {reason}")
+        words = f"{request.check_id}: {reason}"
+        await self._keep(request, self._house.audited(by, "withdraw attestation", request.id, words))
         return request
 
     # -- what its checks see -----------------------------------------------------------------------------------------
@@ -215,14 +214,15 @@ class Attestations:
 
     async def _drop(self, now: datetime) -> None:
         for request in [r for r in self._open.values() if r.check_id not in self._tasks]:
-            await self._keep(pure.dropped(request, now, "the catalogue does not ask for it any more"))
+            why = "the catalogue does not ask for it any more"
+            await self._keep(pure.dropped(request, now, why))
 
-    async def _keep(self, request: Request) -> None:
+    async def _keep(self, request: Request, *entries: AuditEntry) -> None:
         if request.is_open:
             self._open[request.id] = request
         else:
             self._open.pop(request.id, None)
-        await self._house.recorder.commit(Commit(records=(pure.to_record(request),)))
+        await self._house.recorder.commit(Commit(records=(pure.to_record(request),), audits=entries))
 
     def _standing(self, check_id: str, now: datetime) -> tuple[object, ...]:
         """What a look would see, as far as it is worth another look."""

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+
 from healthd.corridor import Corridor
 from healthd.look import Looker
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue
 from healthd.schedule import Limits
 from healthd.settings import Settings
-from healthd.store.base import Store
+from healthd.store.base import AuditEntry, Store
 from healthd.store.recorder import Recorder
 from healthd.telling import Teller
 
+log = structlog.get_logger("healthd")
 Audit = Callable[[str, str, str, str], Awaitable[None]]  # actor, action, target, detail
 
 
@@ -34,6 +37,11 @@ class House:
     audit: Audit
     looker: Looker
     slots: Limits
+
+    def audited(self, actor: str, action: str, target: str, detail: str = "") -> AuditEntry:
+        """A line of the audit log, to be committed with what it tells of."""
+        log.info("audit", actor=actor, action=action, target=target)
+        return AuditEntry(self.now(), actor, action, target, self.teller.redact(detail))
 
 
 class Service(Protocol):

@@ -37,6 +37,8 @@ class Quiet:
         self._seen: tuple[int, ...] = ()
         self._counted: set[tuple[str, str]] = set()  # the labels that something is counted under
         self._review: asyncio.Task[None] | None = None
+        self._changed: set[str] = set()  # incidents that something happened to: other checks of theirs may fail now
+        house.corridor.on_incident.append(lambda decision, incident: self._changed.add(incident.id))
         house.teller.quiet.append(self.why)
 
     def why(self, incident: Incident, check: Check) -> str:
@@ -53,10 +55,10 @@ class Quiet:
     async def scan(self, now: datetime) -> None:
         """Look through the open incidents if something that keeps them quiet has changed."""
         seen = tuple(hush.generation for hush in self._hushes)
-        busy = self._review is not None and not self._review.done()
-        if seen != self._seen and not busy:
-            self._seen = seen
-            self._review = asyncio.get_running_loop().create_task(self._look_through())
+        if (seen != self._seen or self._changed) and (self._review is None or self._review.done()):
+            wanted = list(self._changed if seen == self._seen else self._house.corridor.incidents)
+            self._seen, self._changed = seen, set()
+            self._review = asyncio.get_running_loop().create_task(self._look_through(wanted))
         self._count()
 
     async def close(self) -> None:
@@ -65,12 +67,12 @@ class Quiet:
             self._review.cancel()
             await asyncio.gather(self._review, return_exceptions=True)
 
-    async def _look_through(self) -> None:
-        for position, incident_id in enumerate(list(self._house.corridor.incidents)):
+    async def _look_through(self, incident_ids: Sequence[str]) -> None:
+        for position, incident_id in enumerate(incident_ids):
             incident = self._house.corridor.incidents.get(incident_id)
             if incident is not None and self._decision(incident) is not None:
                 await self._house.corridor.amend(incident_id, self._decision)
-            elif position % 100 == 0:
+            elif position % 20 == 0:
                 await asyncio.sleep(0)
 
     def _decision(self, incident: Incident) -> Decision | None:

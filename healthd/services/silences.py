@@ -13,7 +13,7 @@ from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident
 from healthd.model.silences import Silence, SilenceError
 from healthd.services.base import House
-from healthd.store.base import Commit
+from healthd.store.base import AuditEntry, Commit
 
 MOST = 10_000  # silences that are not over: more are nobody's work
 log = structlog.get_logger("healthd.silence")
@@ -93,9 +93,9 @@ class Silences:
         silence = pure.make(silence_id, parsed, author, reason, (now, starts or now, ends))
         if len(self._known) >= MOST:
             raise SilenceError(f"there are {MOST} silences already", "end some of them")
-        await self._keep(silence, now)
         until = f"until {silence.ends_at:%Y-%m-%d %H:%M} UTC"
-        await self._house.audit(author, "silence", silence.id, f"{silence.words} {until}: {silence.reason}")
+        words = f"{silence.words} {until}: {silence.reason}"
+        await self._keep(silence, now, self._house.audited(author, "silence", silence.id, words))
         return silence
 
     async def expire(self, silence_id: str, actor: str) -> Silence:
@@ -104,23 +104,25 @@ class Silences:
         if silence.state(now) == "expired":
             raise SilenceError(f"{silence_id} is over already")
         silence = pure.expired(silence, now, actor)
-        await self._keep(silence, now)
-        await self._house.audit(actor, "expire silence", silence.id, silence.words)
+        await self._keep(silence, now, self._house.audited(actor, "expire silence", silence.id, silence.words))
         return silence
 
     def about(self, silence: Silence) -> Sequence[str]:
-        """Ids of the open incidents it is about."""
-        corridor = self._house.corridor
+        """Ids of the open incidents with a failing check that it is about."""
+        corridor, teller = self._house.corridor, self._house.teller
         return [
             incident.id
             for incident in corridor.incidents.values()
-            if (check := corridor.checks.get(incident.check_id)) and pure.matches(silence, pure.facts(incident, check))
+            if any(
+                pure.matches(silence, pure.facts(incident, check))
+                for check in teller.failing(corridor.members(incident.id))
+            )
         ]
 
-    async def _keep(self, silence: Silence, now: datetime) -> None:
+    async def _keep(self, silence: Silence, now: datetime, entry: AuditEntry) -> None:
         self._known[silence.id] = silence
         self._refresh(now)
-        await self._house.recorder.commit(Commit(records=(pure.to_record(silence, now),)))
+        await self._house.recorder.commit(Commit(records=(pure.to_record(silence, now),), audits=(entry,)))
 
     def _refresh(self, now: datetime) -> None:
         active = tuple(s for s in self._known.values() if s.state(now) == "active")

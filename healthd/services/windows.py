@@ -17,7 +17,7 @@ from healthd.model.incidents import Incident
 from healthd.model.windows import LONGEST, Maintenance, WindowError
 from healthd.schedule import fires
 from healthd.services.base import House
-from healthd.store.base import Commit
+from healthd.store.base import AuditEntry, Commit
 
 AHEAD = timedelta(days=14)  # how far occurrences of the catalogue's windows are worked out
 PLAN_EVERY = timedelta(minutes=1)
@@ -93,18 +93,18 @@ class Windows:
             near = get_close_matches(planned.system, self._systems, n=1) or list(self._systems)
             raise WindowError(f"no system {planned.system[:60]!r}", f"there is {', '.join(near)}")
         window = pure.make(replace(planned, id=f"WIN-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"), now)
-        await self._keep(window, now)
         times = f"{window.starts_at:%Y-%m-%d %H:%M} to {window.ends_at:%Y-%m-%d %H:%M} UTC"
-        await self._house.audit(window.author, "add window", window.id, f"{window.system}, {times}: {window.title}")
+        words = f"{window.system}, {times}: {window.title}"
+        await self._keep(window, now, self._house.audited(window.author, "add window", window.id, words))
         return window
 
     async def end(self, window_id: str, actor: str) -> Maintenance:
         """End one early, or call it off. KeyError for an unknown one, WindowError for one that is over."""
         window, now = self._known[window_id], self._house.now()
         changed = pure.ended(window, now, actor)
-        await self._keep(changed, now)
         action = "call off window" if changed.called_off else "end window"
-        await self._house.audit(actor, action, window.id, f"{window.system}: {window.title}")
+        words = f"{window.system}: {window.title}"
+        await self._keep(changed, now, self._house.audited(actor, action, window.id, words))
         return changed
 
     # -- small things ----------------------------------------------------------------------------------------------
@@ -151,11 +151,11 @@ class Windows:
         log.info("window_" + phase, window=window.id, system=window.system, until=window.ends_at)
         await self._house.recorder.commit(Commit(records=(record,), messages=self._house.teller.announce(notice)))
 
-    async def _keep(self, window: Maintenance, now: datetime) -> None:
+    async def _keep(self, window: Maintenance, now: datetime, entry: AuditEntry) -> None:
         self._known[window.id] = window
         self._refresh(now)
         record = pure.to_record(window, self._told.get(window.id, ()))
-        await self._house.recorder.commit(Commit(records=(record,)))
+        await self._house.recorder.commit(Commit(records=(record,), audits=(entry,)))
 
     def _refresh(self, now: datetime) -> None:
         active = tuple(w for w in self._known.values() if w.state(now) == "active")

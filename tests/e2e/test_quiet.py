@@ -177,14 +177,14 @@ def test_maintenance_is_announced_and_told_after_when_something_outlasts_it(
     new_daemon: NewDaemon, stock: Path, receiver: Receiver
 ) -> None:
     daemon = shop(new_daemon, stock, receiver).start()
-    start = datetime.now(UTC) + timedelta(seconds=2)
+    start = datetime.now(UTC) + timedelta(seconds=7)
     added = command(
         daemon, "window", "add", "shop", "--from", start.isoformat(), "--for", "1h", "--reason", "PostgreSQL 16",
         "--by", "ada",
     )  # fmt: skip
     assert added.returncode == 0, added.stderr
     window = added.stdout.strip()
-    receiver.wait_for(2)
+    receiver.wait_for(2, timeout=20)
     ahead, begun = told(receiver)
     assert ahead.startswith("Maintenance of Shop in ")
     assert begun == "Maintenance of Shop has begun: PostgreSQL 16"
@@ -228,3 +228,25 @@ def test_a_window_of_the_catalogue_opens_at_its_time_is_announced_once_and_spare
     daemon.start()
     assert daemon.metric("healthd_maintenance_active", system="shop") == 0
     assert len(receiver.requests) == 3
+
+
+def test_an_incident_of_two_checks_is_quiet_while_both_are(
+    new_daemon: NewDaemon, stock: Path, receiver: Receiver
+) -> None:
+    (stock / "more.log").write_text("1")
+    extra = (
+        f"  - {{name: more, every: 1s, severity: SEV1, playbook: p, probe: {{type: files, glob: '{stock}/*.log'}},"
+        " thresholds: {measure: count, critical: '< 1'}}\nplaybooks: {p: {title: Restock}}\n"
+    )
+    grouped = CATALOGUE.replace("FOLDER", str(stock)).replace("severity: SEV1\n", "severity: SEV1\n    playbook: p\n")
+    daemon = new_daemon(grouped + extra, webhook_url=receiver.url, webhook_secret=SECRET).start()
+    body = {"matchers": ["stock"], "reason": "known", "duration": "1h"}
+    daemon.http.post("/api/v1/silences", json=body).raise_for_status()
+    (stock / "stock.txt").unlink()
+    assert incident(daemon)["quiet"]
+    assert told(receiver) == []
+    (stock / "more.log").unlink()  # joins, and nobody silenced it
+    receiver.wait_for(1)
+    assert told(receiver)[0] == "firing"
+    (stock / "more.log").write_text("1")
+    daemon.until(lambda: incident(daemon)["quiet"], what="quiet again")

@@ -59,12 +59,12 @@ async def expire_silence(request: Request) -> Response:
 
 
 async def silence_incident(request: Request) -> Response:
-    """`POST /incidents/{id}/silence`: the check of this incident, for a while."""
+    """`POST /incidents/{id}/silence`: its check for a while, or the incident itself where it has several."""
     desk = desk_of(request)
     fields = await form(request)
     session = desk.gate.require_form(request, fields.get("form_key", ""), desk.now())
     incident = await find(desk, request.path_params["incident"])
-    matchers = [f"check={incident.check_id}"]
+    matchers = [f"check={incident.check_id}" if incident.joined <= 1 else f"incident={incident.id}"]
     await quiet.silence(desk, matchers, session.name, fields.get("reason", ""), ("", "", fields.get("duration", "")))
     return RedirectResponse(f"/incidents/{incident.id}", 303)
 
