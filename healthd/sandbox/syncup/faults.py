@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from healthd.sandbox.syncup.scene import API_LOGS, BUCKET, DATABASE, LOGS, ORIGIN, REPLICA, SECRETS
+from healthd.sandbox.syncup.scene import API_LOGS, BUCKET, CACHE, DATABASE, LOGS, ORIGIN, REPLICA, SECRETS
 from healthd.sandbox.world import Fault, Opens, table
 
 if TYPE_CHECKING:
@@ -73,6 +73,24 @@ def _vulnerabilities(**found: int) -> Act:
     return act
 
 
+async def _fail_requests(world: Production) -> None:
+    """As CloudFront sees it, and as the log tells it."""
+    await world.scene.change_traffic(errors=8)
+    lines = [f"ERROR POST /api/summaries/{number} 500 TypeError: transcript is undefined" for number in range(40)]
+    await world.aws.logs.write(LOGS, *lines)
+
+
+async def _stop_cache(world: Production) -> None:
+    """Redis itself, and what ElastiCache says of it."""
+    await world.cache.stop()
+    await world.aws.caches.change(CACHE, Status="create-failed")
+
+
+async def _start_cache(world: Production) -> None:
+    await world.cache.start()
+    await world.aws.caches.change(CACHE, Status="available")
+
+
 async def _no_restorable_time(world: Production) -> None:
     await world.aws.databases.restorable(DATABASE, timedelta(hours=3))
 
@@ -130,7 +148,7 @@ _SITE: _Faults = (
     ),
     Fault(
         "app-errors", "answers 8% of the requests with 5xx", ("error-rate",), _OFTEN,
-        _traffic(errors=8), _usual("errors"), incident=Opens("high-error-rate", "P1"),
+        _fail_requests, _usual("errors"), incident=Opens("high-error-rate", "P1"),
     ),
     Fault(
         "app-slow", "makes one request of a hundred take 4.5 s", ("latency-p99",), _OFTEN,
@@ -238,7 +256,7 @@ _DATABASE: _Faults = (
     ),
     Fault(
         "redis-down", "stops Redis", ("redis-up",), _OFTEN,
-        lambda w: w.cache.stop(), lambda w: w.cache.start(),
+        _stop_cache, _start_cache,
         quiet=("site", "cache-memory"), incident=Opens("cache-unavailable", "P2"),
     ),
     Fault(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from healthd.sandbox.parts.aws.account import Aws
 
-INSTANCE, DATABASE, BUCKET, REPLICA = "i-0syncup", "syncup-production", "syncup-backups", "syncup-backups-eu"
+INSTANCE, DATABASE, CACHE = "i-0syncup", "syncup-production", "syncup-production"
+BUCKET, REPLICA = "syncup-backups", "syncup-backups-eu"
 LOGS, API_LOGS = "/syncup/production", "/syncup/production/api"
 ORIGIN = "syncup.example.com"
 SECRETS = ("syncup/database", "syncup/nextauth", "syncup/openai", "syncup/slack")
@@ -57,6 +58,7 @@ class Scene:
         await self.aws.buckets.create(BUCKET, expire=30, replicate_to=REPLICA)
         await self.put_incremental((KEPT_DAYS + 2) * 24)
         await self.aws.databases.create(DATABASE, retention=30)
+        await self.aws.caches.create(CACHE)
         for metric in _METRICS:
             await self._send(metric)
         self.distribution = await self.aws.network.distribution(ORIGIN)
