@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import os
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -26,10 +26,12 @@ from healthd.probes.base import (
     ProbeError,
 )
 from healthd.probes.blocking import BlockingCalls, blocking_calls
+from healthd.probes.growth import Growth, GrowthTime, growth_of
 from healthd.probes.host.mounts import Mount, mounts, real_mounts
 from healthd.probes.paths import shown
 
 _MAGIC = frozenset("*?[")
+_NEVER = 3650.0  # days
 
 
 class DiskParams(base.Params):
@@ -39,6 +41,7 @@ class DiskParams(base.Params):
     paths: OneOrMany = Field((), description="any files or folders: the file system each is on")
     exclude: OneOrMany = Field((), description="globs of mount points to leave out")
     answer_within: Duration = Field(timedelta(seconds=3), description="after this a file system counts as hung")
+    growth_over: GrowthTime = Field(timedelta(hours=24), description="how far back growth is told from")
 
     @field_validator("mounts", "paths", "exclude")
     @classmethod
@@ -59,6 +62,8 @@ class DiskProbe:
         "free_bytes": MeasureInfo(Unit.BYTES, "available to ordinary users"),
         "total_bytes": MeasureInfo(Unit.BYTES, "size of the file system"),
         "inodes_used_ratio": MeasureInfo(Unit.RATIO, "used inodes; absent where there is no fixed number of them"),
+        "growth_per_day": MeasureInfo(Unit.BYTES, "by how much the used space grows; absent until it was seen a while"),
+        "days_left": MeasureInfo(Unit.DAYS, "until it is full at that rate, 3650 for never; absent likewise"),
         "responsive": MeasureInfo(Unit.COUNT, "1 when the file system answered in time, else 0 and no other measure"),
     }
     defaults: ClassVar[tuple[Threshold, ...]] = (
@@ -80,8 +85,12 @@ class DiskProbe:
         if gone:
             raise ProbeError("cannot look at " + "; ".join(gone), "missing", (table,))
         hung = [shown(point) for point, look in rows if look is None]
+        growth = await growth_of("disk", params.growth_over, context.resources)
         return Observation(
-            tuple(m for point, look in rows for m in _measurements(shown(point), look)),
+            (
+                *(m for point, look in rows for m in _measurements(shown(point), look)),
+                *(m for point, look in rows for m in _growing(shown(point), look, growth, context.now)),
+            ),
             (table,),
             f"no answer within {within:g}s from " + ", ".join(hung) if hung else "",
         )
@@ -141,6 +150,19 @@ def _measurements(point: str, look: os.statvfs_result | OSError | None) -> list[
     if look.f_files > 0:
         found.append(Measurement("inodes_used_ratio", 1 - look.f_ffree / look.f_files, Unit.RATIO, point))
     return found
+
+
+def _growing(
+    point: str, look: os.statvfs_result | OSError | None, growth: Growth, now: datetime
+) -> Iterator[Measurement]:
+    if not isinstance(look, os.statvfs_result):
+        return
+    used = float((look.f_blocks - look.f_bfree) * look.f_frsize)
+    per_day = growth.per_day(point, now, used)
+    if per_day is not None:
+        days = look.f_bavail * look.f_frsize / per_day if per_day > 0 else _NEVER
+        yield Measurement("growth_per_day", per_day, Unit.BYTES, point)
+        yield Measurement("days_left", min(days, _NEVER), Unit.DAYS, point)
 
 
 def _line(point: str, look: os.statvfs_result | OSError | None) -> str:

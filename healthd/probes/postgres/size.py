@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from healthd.model.catalogue import Threshold
 from healthd.model.units import Unit, format_value
 from healthd.probes.base import Evidence, MeasureInfo, Observation, OneOrMany, Params, ProbeContext, ProbeError
+from healthd.probes.growth import GrowthTime, growth_of
 from healthd.probes.measured import measured
-from healthd.probes.postgres.dsn import PostgresUrl
+from healthd.probes.postgres.dsn import PostgresUrl, parse_dsn
 from healthd.probes.postgres.globs import like, one_of
 from healthd.probes.postgres.grants import MONITOR, Grants, needs
 from healthd.probes.postgres.rows import SEES_ALL, Row, answer, answers
@@ -57,12 +59,14 @@ class SizeParams(Params):
     """`databases`: those to measure (globs), each a series; the connected one by default.
 
     `tables`: tables of the connected database to measure (globs on `name` or `schema.name`), each a series.
+    `growth_over`: how far back growth is told from.
     """
 
     url: PostgresUrl
     databases: OneOrMany = ()
     tables: OneOrMany = ()
     exclude: OneOrMany = ()
+    growth_over: GrowthTime = timedelta(hours=24)
 
 
 class PostgresSizeProbe:
@@ -75,13 +79,17 @@ class PostgresSizeProbe:
         "total_bytes": MeasureInfo(Unit.BYTES, "all `databases` together"),
         "table_bytes": MeasureInfo(Unit.BYTES, "a table with its indexes and long values; one series per table"),
         "index_bytes": MeasureInfo(Unit.BYTES, "its indexes alone"),
+        "database_growth_per_day": MeasureInfo(
+            Unit.BYTES, "by how much it grows; absent until seen for a while"
+        ),
+        "table_growth_per_day": MeasureInfo(Unit.BYTES, "likewise of each table"),
         "row_estimate": MeasureInfo(Unit.COUNT, "its rows, as the server last estimated them"),
         "largest_table_bytes": MeasureInfo(Unit.BYTES, "the largest table, as of the last vacuum or analyze"),
         "wal_bytes": MeasureInfo(Unit.BYTES, "the folder of the write-ahead log"),
     }
 
     def measures_for(self, params: SizeParams) -> Mapping[str, MeasureInfo] | None:
-        only = {"table_bytes", "index_bytes", "row_estimate"} if not params.tables else set()
+        only = {"table_bytes", "index_bytes", "row_estimate", "table_growth_per_day"} if not params.tables else set()
         return {name: about for name, about in self.measures.items() if name not in only}
 
     def grants(self, params: SizeParams) -> Grants:
@@ -98,10 +106,19 @@ class PostgresSizeProbe:
         known = [row["bytes"] for row in databases if row["bytes"] is not None]
         total = sum(known) if len(known) == len(databases) else None
         found = measured(self.measures, {"total_bytes": total})
+        where = parse_dsn(params.url.get_secret_value()).label
+        growth = await growth_of(("postgres", where), params.growth_over, context.resources)
+
+        def per_day(name: str, size: float | None) -> float | None:
+            return growth.per_day(name, context.now, float(size)) if size is not None else None
+
         for row in databases:
-            found += measured(self.measures, {"database_bytes": row["bytes"]}, row["name"] if params.databases else "")
+            size, grows = row["bytes"], per_day(row["name"], row["bytes"])
+            values = {"database_bytes": size, "database_growth_per_day": grows}
+            found += measured(self.measures, values, row["name"] if params.databases else "")
         for row in tables[:_SERIES_MAX]:
             values = {"table_bytes": row["bytes"], "index_bytes": row["indexes"], "row_estimate": row["rows"]}
+            values["table_growth_per_day"] = per_day(f"table {row['name']}", row["bytes"])
             found += measured(self.measures, values, row["name"])
         largest_bytes = largest[0]["bytes"] if largest else 0
         wal_bytes = (await answer(context, params.url, _WAL))[0]["bytes"] if wal["may"] else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,23 @@ async def test_disk_refuses_relative_paths_and_unknown_words() -> None:
     for params, message in (({"paths": "data"}, "not an absolute path"), ({"mount": "/"}, "Extra inputs")):
         with pytest.raises(ValidationError, match=message):
             PROBES["disk"].Params(**params)
+
+
+async def test_disk_that_fills_up(look: Looker, tmp_path: Path) -> None:
+    folder, now = tmp_path / "small", datetime.now(UTC)
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", folder], check=True)
+    try:
+        for hour in range(9):
+            (folder / "log").write_bytes(b"x" * hour * 1_048_576)
+            look.now = now + timedelta(hours=hour)
+            seen = values(await look(mounts=str(folder)))
+            assert (f"growth_per_day{{{folder}}}" in seen) == (hour >= 6)
+        assert seen[f"growth_per_day{{{folder}}}"] == pytest.approx(24 * 2**20)
+        assert seen[f"days_left{{{folder}}}"] == pytest.approx(0.5)
+        for hour in range(9, 40):
+            look.now = now + timedelta(hours=hour)
+            seen = values(await look(mounts=str(folder)))
+        assert (seen[f"growth_per_day{{{folder}}}"], seen[f"days_left{{{folder}}}"]) == (0, 3650)
+    finally:
+        subprocess.run(["umount", folder], check=True)

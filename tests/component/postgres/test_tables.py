@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -149,6 +149,19 @@ async def test_sizes(neglected: str, size: Looker) -> None:
         "table_bytes{public.orders}",
     }
     assert (one["row_estimate{public.orders}"], "row_estimate{audit.events}" in one) == (4000, False)
+
+
+async def test_a_table_that_grows(postgres: PostgresServer, size: Looker) -> None:
+    url, now = postgres.create_database(), datetime.now(UTC)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (text text)")
+        for hour in range(8):
+            connection.execute("INSERT INTO orders SELECT repeat('x', 1000) FROM generate_series(1, 800)")
+            size.now = now + timedelta(hours=hour)
+            seen = values(await size(url=url, tables="orders"))
+            assert ("table_growth_per_day{public.orders}" in seen) == (hour >= 6)
+    assert seen["table_growth_per_day{public.orders}"] == pytest.approx(24 * 800 * 1024, rel=0.2)
+    assert seen["database_growth_per_day"] == pytest.approx(24 * 800 * 1024, rel=0.2)
 
 
 @pytest.mark.probe("postgres_size")

@@ -72,13 +72,13 @@ async def test_out_of_time(production: Production, drill: Drill, scratch: Path) 
     path = production.folder / "slow.sql"
     path.write_text(SLOW)
     began = time.monotonic()
-    with pytest.raises(
-        ProbeError, match=r"no answer within 3s \(doing: restore; lengthen the check's timeout\)"
-    ) as caught:
+    # on a busy machine making the server may take that long by itself
+    doing = r"doing: (make the scratch database|restore); lengthen the check's timeout"
+    with pytest.raises(ProbeError, match=rf"no answer within 3s \({doing}\)") as caught:
         await drill(file=str(path), timeout=timedelta(seconds=3))
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 5
     assert caught.value.kind == "timeout"
-    assert "restore: failed after" in caught.value.evidence[0].text
+    assert ": failed after" in caught.value.evidence[0].text
     assert not processes(scratch)
 
 
