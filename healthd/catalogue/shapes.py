@@ -96,7 +96,7 @@ class SystemShape(Shape):
     """severity of checks that name none"""
     objective: Share = 0.999
     """how available its checks' subjects are meant to be: the share of runs that are not critical"""
-    grouping: GroupingShape = GroupingShape()
+    grouping: GroupingShape = Field(default_factory=GroupingShape)
     """which failures are one incident"""
     severities: dict[str, SeverityShape] = Field(default_factory=dict)
     """the severity scale, worst first (may also be a section of its own)"""

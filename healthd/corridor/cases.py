@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -23,6 +23,7 @@ from healthd.telling import CLOSING, TOLD, unsaid_note
 # changes of an incident that stand in the audit log, whoever made them; acknowledgements are written by the door
 AUDITED = frozenset({"opened", "reopened", "storm", "worsened", "improved", "severity", "resolved", "merged"})
 MAX_QUIET = 200  # dependants named
+AGAIN = timedelta(minutes=1)  # until it is tried again to tell what could not be told
 
 log = structlog.get_logger("healthd.check")
 
@@ -220,9 +221,18 @@ class Cases:
                 event = "worsened" if _is_another_severity(incident) else "updated"
             elif event == "firing" and incident.reopened and incident.details.get("channels"):
                 event = "reopened"  # to those who have heard of it
-        incident = replace(incident, telling=told(telling, at))
-        entry = TimelineEntry(incident.id, at, "told", "")
-        return self._tell(Decision(incident, event, entry, update=update), written)
+        decision = Decision(
+            replace(incident, telling=told(telling, at)),
+            event,
+            TimelineEntry(incident.id, at, "told", ""),
+            update=update,
+        )
+        try:
+            return self._tell(decision, written)
+        except Exception:
+            # whatever about it cannot be put into words: it is not forgotten, and holds up no check
+            log.exception("telling_failed", incident=incident.id)
+            return replace(incident, telling=replace(telling, due=at + AGAIN))
 
     def _tell(self, decision: Decision, written: Written) -> Incident:
         """Whatever of it is for people, in the words of its worst check."""
@@ -278,7 +288,9 @@ class Cases:
             self._wait(incident, until)
             return
         written = Written()
-        written.incidents[incident_id] = self._tell_waiting(incident, now, written)
+        incident = written.incidents[incident_id] = self._tell_waiting(incident, now, written)
+        self.book.put(incident)
+        self._wait(incident)
         await self._gear.recorder.commit(written.into(Commit()))
 
     # -- small things ------------------------------------------------------------------------------------------------

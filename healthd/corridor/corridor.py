@@ -28,6 +28,7 @@ from healthd.store.base import Commit
 # The clock moved on by this much between two scans, a second apart: this process was held up, or the clock was set.
 HELD_UP = timedelta(seconds=3)
 SUSPENDED = timedelta(seconds=10)
+HUNG = 0.9  # of a check's time: a look that took longer waited for something that did not answer
 NO_MARKS: Mapping[str, datetime] = MappingProxyType({})
 STOPPED = "healthd was stopped during this run"
 
@@ -205,7 +206,7 @@ class Corridor:
         check, gear = due.check, self._gear
         launched = started = gear.now()
         try:
-            async with gear.slots.slot(check.probe.type):
+            async with gear.slots.slot(check.probe.type, slow=self._hung(check)):
                 started = gear.now()
                 if due.trigger == "schedule":
                     since = launched if due.mark else due.at  # the splay of a calendar run is no lag
@@ -293,6 +294,11 @@ class Corridor:
             await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self.checks)).total_seconds())
 
     # -- small things ----------------------------------------------------------------------------------------------
+
+    def _hung(self, check: Check) -> bool:
+        """Whether its last look took all the time there was."""
+        last = self.latest.get(check.id)
+        return last is not None and last.level is not Level.OK and last.duration >= check.timeout * HUNG
 
     def _zone(self, check: Check) -> ZoneInfo:
         assert self._catalogue is not None

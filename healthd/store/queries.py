@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
 
 from healthd.model.incidents import Incident, Member, Message, TimelineEntry
@@ -26,6 +28,9 @@ from healthd.store.serialisation import (
 )
 from healthd.store.statements import WAITING
 
+T = TypeVar("T")
+log = structlog.get_logger("healthd.store")
+
 # jumps from check to check through the primary key instead of reading every outcome
 CHECK_IDS = """
 WITH RECURSIVE ids (check_id) AS (
@@ -43,9 +48,21 @@ _LATEST = text(
 )
 
 
+def _readable(rows: Iterable[Any], load: Callable[[Any], T], what: str) -> Iterator[T]:
+    """What can be read of `rows`. One that somebody has damaged is left as it is, said so, and does not keep the rest
+    from being read: what it held is as if it had not been stored."""
+    for row in rows:
+        try:
+            yield load(row)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+            first = next(iter(row.values() if isinstance(row, Mapping) else row), "")
+            log.warning("row_unreadable", what=what, id=str(first)[:200], reason=type(error).__name__)
+
+
 def all_states(connection: Connection) -> dict[str, CheckState]:
     """By check id."""
-    return {row.check_id: load_state(row.check_id, row.body) for row in connection.execute(select(states))}
+    rows = connection.execute(select(states))
+    return {s.check_id: s for s in _readable(rows, lambda row: load_state(row.check_id, row.body), "state")}
 
 
 def all_marks(connection: Connection) -> dict[str, datetime]:
@@ -55,7 +72,8 @@ def all_marks(connection: Connection) -> dict[str, datetime]:
 
 def latest(connection: Connection) -> dict[str, Outcome]:
     """The newest outcome of every check."""
-    return {row.check_id: load_outcome(*row) for row in connection.execute(_LATEST)}
+    found = _readable(connection.execute(_LATEST), lambda row: load_outcome(*row), "outcome")
+    return {outcome.check_id: outcome for outcome in found}
 
 
 def outcomes_of(
@@ -67,7 +85,8 @@ def outcomes_of(
         query = query.where(outcomes.c.started >= since)
     if before is not None:
         query = query.where(outcomes.c.started < before)
-    return [load_outcome(*row) for row in connection.execute(query.order_by(outcomes.c.started.desc()).limit(limit))]
+    newest = query.order_by(outcomes.c.started.desc()).limit(limit)
+    return list(_readable(connection.execute(newest), lambda row: load_outcome(*row), "outcome"))
 
 
 def incidents_of(connection: Connection, system: str, check_id: str, before: int | None, limit: int) -> list[Incident]:
@@ -100,7 +119,7 @@ def open_members(connection: Connection, resolved_since: int | None) -> list[Mem
     columns = [column for column in members.c if column is not members.c.seen]
     query = select(*columns).where(members.c.incident_id == incidents.c.id, _open_since(resolved_since))
     query = query.order_by(members.c.incident_id, members.c.since, members.c.check_id)
-    return [load_member(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings(), load_member, "member of an incident"))
 
 
 def members_of(connection: Connection, incident_id: str, check_id: str, offset: int, limit: int) -> list[Member]:
@@ -109,7 +128,7 @@ def members_of(connection: Connection, incident_id: str, check_id: str, offset: 
     if check_id:
         query = query.where(members.c.check_id == check_id)
     query = query.order_by(members.c.since, members.c.check_id).offset(offset).limit(limit)
-    return [load_member(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings(), load_member, "member of an incident"))
 
 
 def incident(connection: Connection, incident_id: str) -> Incident | None:
@@ -118,7 +137,7 @@ def incident(connection: Connection, incident_id: str) -> Incident | None:
 
 
 def _incidents(connection: Connection, query: Select[Any]) -> list[Incident]:
-    return [load_incident(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings(), load_incident, "incident"))
 
 
 def timeline_of(connection: Connection, incident_id: str) -> list[TimelineEntry]:
@@ -147,7 +166,7 @@ def records_of(
     if before is not None:
         query = query.where(records.c.at < before)
     newest = query.order_by(records.c.at.desc(), records.c.id.desc()).limit(limit)
-    return [load_record(row) for row in connection.execute(newest).mappings()]
+    return list(_readable(connection.execute(newest).mappings(), load_record, "record"))
 
 
 def _is_waiting(channel: str) -> ColumnElement[bool]:
@@ -165,7 +184,7 @@ def due_messages(connection: Connection, channel: str, now: int, limit: int) -> 
     """Oldest first."""
     due = or_(messages.c.next_attempt_at.is_(None), messages.c.next_attempt_at <= now)
     query = select(messages).where(_first_of_group(channel), due).order_by(messages.c.seq).limit(limit)
-    return [load_message(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings(), load_message, "message"))
 
 
 def messages_behind(connection: Connection, message_id: str, limit: int) -> list[Message]:
@@ -176,7 +195,7 @@ def messages_behind(connection: Connection, message_id: str, limit: int) -> list
         return []
     same = and_(_is_waiting(found.channel), messages.c.group_key == found.group_key, messages.c.seq > found.seq)
     query = select(messages).where(same).order_by(messages.c.seq).limit(limit)
-    return [load_message(row) for row in connection.execute(query).mappings()]
+    return list(_readable(connection.execute(query).mappings(), load_message, "message"))
 
 
 def messages_behind(connection: Connection, message_id: str, limit: int) -> list[Message]:

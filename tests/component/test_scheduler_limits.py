@@ -89,3 +89,27 @@ async def test_waiting_runs_take_their_turn_in_order() -> None:
 def test_a_limit_that_would_stop_everything_is_refused(limits: tuple[int, dict[str, int]]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Limits(*limits)
+
+
+async def test_targets_that_hang_leave_slots_to_those_that_answer() -> None:
+    limits, hanging = Limits(4), asyncio.Event()
+
+    async def hang() -> None:
+        async with limits.slot("http", slow=True):
+            await hanging.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(hang())
+        await asyncio.sleep(0)
+        assert (limits.running("http"), limits.waiting("http")) == (2, 18)
+        async with asyncio.timeout(1), limits.slot("http"), limits.slot("http"):
+            assert limits.running("http") == 4
+        hanging.set()
+    assert (limits.running("http"), limits.waiting("http")) == (0, 0)
+
+
+async def test_a_single_slot_is_everybodys() -> None:
+    limits = Limits(1)
+    async with limits.slot("http", slow=True):
+        assert limits.running("http") == 1

@@ -6,10 +6,12 @@ import errno
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -406,3 +408,16 @@ def _mask(status: Path) -> int:
     """The signals a process ignores or catches."""
     masks = [line.split() for line in status.read_text().splitlines() if line.startswith(("SigIgn:", "SigCgt:"))]
     return sum(int(value, 16) for _, value in masks)
+
+
+def test_a_damaged_row_is_left_and_keeps_nothing_else_from_working(new_daemon: NewDaemon) -> None:
+    daemon = new_daemon(LOAD).start()
+    daemon.until(lambda: daemon.metric("healthd_check_last_run_timestamp_seconds"), what="looked at")
+    assert daemon.stop() == 0
+    with closing(sqlite3.connect(daemon.folder / "healthd.db")) as connection:
+        connection.execute("UPDATE healthd_states SET body = '{\"rows\": 7'")
+        connection.execute("UPDATE healthd_outcomes SET body = '[]'")
+        connection.commit()
+    daemon.start()
+    assert {e["what"] for e in daemon.events("row_unreadable")} == {"state", "outcome"}
+    daemon.until(lambda: daemon.metric("healthd_check_last_run_timestamp_seconds"), what="looked at again")
