@@ -34,6 +34,7 @@ COMMANDS = {
     "silence": "silences:silence",
     "window": "windows:window",
     "notify-test": "notify:notify_test",
+    "route-test": "routes:route_test",
     "sandbox": "sandbox:sandbox",
 }
 USAGE = 3

@@ -70,6 +70,15 @@ async def list_members(
     return JSONResponse({"total": found.joined, "members": [serialise.member(m) for m in members]})
 
 
+@router.get("/incidents/{incident_id}/message", summary="What was last told of an incident", responses={**NOT_FOUND})
+async def get_message(desk: TheDesk, incident_id: str) -> JSONResponse:
+    """The body of a message, as the signed webhook sends it and templates are given it. 404 while nothing was told."""
+    found = await find(desk, incident_id)
+    if not (body := found.details.get("body")):
+        raise RequestError(404, f"nothing was told of {found.id} yet")
+    return JSONResponse(dict(body))
+
+
 @router.get(
     "/incidents/{incident_id}/postmortem",
     summary="A post-mortem of an incident, begun",
