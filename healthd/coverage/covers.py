@@ -40,7 +40,13 @@ def _people(system: System) -> Iterator[Cover]:
     for task in system.runbook.attestations:
         name = f"{system.name}/{task.name}"
         yield Cover(
-            "attestation", Fate.ATTESTATION, name, task.covers, task.source, (task.cadence,) if task.cadence else ()
+            "attestation",
+            Fate.ATTESTATION,
+            name,
+            task.covers,
+            task.source,
+            (task.cadence,) if task.cadence else (),
+            enabled=task.enabled,
         )
     for report in system.runbook.reports:
         name = f"{system.name}/{report.name}"
