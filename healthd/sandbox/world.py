@@ -19,6 +19,7 @@ WORLDS = {
     "syncwatch": "healthd.sandbox.syncwatch.world:SyncWatch",
     "syncup": "healthd.sandbox.syncup.world:SyncUp",
     "synk": "healthd.sandbox.synk.world:Synk",
+    "social-live": "healthd.sandbox.social_live.world:SocialLive",
 }
 
 

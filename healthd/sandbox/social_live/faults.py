@@ -254,7 +254,7 @@ _CLUSTER: tuple[Fault[Production], ...] = (
     Fault(
         "backend-gone", "the backend has no pod left", ("backend-pods",), _HELD,
         _now(lambda w: w.platform.backend.scale(0)), _now(lambda w: w.platform.backend.scale(3)),
-        quiet=("scaling-cpu", "scaling-memory", "ended-pods", "rollout"),
+        quiet=("rollout",),
         incident=Opens("service-down", "Severity 1"),
     ),
     Fault(
@@ -319,7 +319,7 @@ _CLUSTER: tuple[Fault[Production], ...] = (
 _MONITORING: tuple[Fault[Production], ...] = (
     Fault(
         "prometheus-down", "Prometheus is down", ("prometheus-reachable",), _SOON,
-        lambda w: w.monitoring.stop(), lambda w: w.monitoring.start(), quiet=_ON_PROMETHEUS,
+        lambda w: w.monitoring.stop(), lambda w: w.start_monitoring(), quiet=_ON_PROMETHEUS,
         incident=Opens("no-monitoring", "Severity 3"),
     ),
     Fault(
@@ -331,7 +331,7 @@ _MONITORING: tuple[Fault[Production], ...] = (
     Fault(
         "metrics-renamed", "a release exposes the backend's metrics under other names",
         ("error-rate", "heap-used", "api-requests"), "30 s", _expose(False), _expose(True),
-        incident=Opens("high-error-rate", "Severity 2"),
+        incident=Opens("high-error-rate", "Severity 2"), apart=("api-slow", "api-slower"),
     ),
     Fault(
         "grafana-down", "Grafana refuses connections", ("grafana",), _SOON,
@@ -356,7 +356,8 @@ _UPKEEP: tuple[Fault[Production], ...] = (
     ),
     Fault(
         "backup-corrupt", "the newest backup is damaged inside", ("restore-drill",), _DRILL,
-        lambda w: w.damage_backup(), lambda w: w.put_backups(), incident=Opens("backup-missing", "Severity 2"),
+        lambda w: w.damage_backup(), lambda w: w.put_backups(),
+        incident=Opens("backup-missing", "Severity 2"), apart=("backup-missing",),
     ),
     Fault(
         "never-vacuumed", "a new table was never vacuumed", ("tables-vacuumed",), _MINUTE,

@@ -9,6 +9,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from aiohttp import ClientSession
+
+from healthd.sandbox.child import SandboxError
 from healthd.sandbox.parts.aws.account import Aws
 from healthd.sandbox.parts.cache import Cache
 from healthd.sandbox.parts.certificates import Authority
@@ -28,6 +31,7 @@ BUCKET = "social-live-backups"
 _NIGHTS = 6
 _BACKUP_AGE = timedelta(hours=9)  # of the newest, so that each of the last five days has one
 _REGION = "us-east-1"
+_SCRAPE_LOOKS = 200
 _EVERY_MINUTE = "* * * * *"
 _VISITS = (Visit(500, "GET", "/api/feed/{user}"), Visit(470, "GET", "/api/posts"), Visit(10, "POST", "/api/posts"))
 
@@ -80,6 +84,18 @@ class Production:
             self.database.stop,
         )
         await asyncio.gather(*(part() for part in parts), return_exceptions=True)
+
+    async def start_monitoring(self) -> None:
+        """Start Prometheus again; returns once it has scraped: of what it never saw it cannot say that it is gone."""
+        await self.monitoring.start()
+        async with ClientSession() as session:
+            for _ in range(_SCRAPE_LOOKS):
+                async with session.get(f"{self.monitoring.url}/api/v1/targets") as response:
+                    targets = (await response.json())["data"]["activeTargets"]
+                if all(target["health"] != "unknown" for target in targets):
+                    return
+                await asyncio.sleep(0.05)
+        raise SandboxError("Prometheus does not scrape")
 
     async def maintain(self) -> None:
         """What the weekly maintenance does to the database; and statistics of queries begin anew."""
@@ -143,8 +159,8 @@ class Production:
         holds = ("ERROR", "DOWN", "RESPONSE", "MEMORY", "SCALING", "UNABLE", "ROLLOUT")
         return {
             "SOCIAL_LIVE_EVERY": "5s",
-            "SOCIAL_LIVE_RATE_WINDOW": "15s",
-            **{f"SOCIAL_LIVE_{hold}_HOLD": "5s" for hold in holds},
+            "SOCIAL_LIVE_RATE_WINDOW": "10s",
+            **{f"SOCIAL_LIVE_{hold}_HOLD": "3s" for hold in holds},
             "SOCIAL_LIVE_AGAIN": _EVERY_MINUTE,
             "SOCIAL_LIVE_DRILL_AGAIN": "*/5 * * * *",
             "SOCIAL_LIVE_DRILL_TIMEOUT": "2m",
