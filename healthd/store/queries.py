@@ -198,17 +198,6 @@ def messages_behind(connection: Connection, message_id: str, limit: int) -> list
     return list(_readable(connection.execute(query).mappings(), load_message, "message"))
 
 
-def messages_behind(connection: Connection, message_id: str, limit: int) -> list[Message]:
-    """Of its channel and group, waiting, written after it; the first written first."""
-    first = select(messages.c.channel, messages.c.group_key, messages.c.seq).where(messages.c.id == message_id)
-    found = connection.execute(first).first()
-    if found is None:
-        return []
-    same = and_(_is_waiting(found.channel), messages.c.group_key == found.group_key, messages.c.seq > found.seq)
-    query = select(messages).where(same).order_by(messages.c.seq).limit(limit)
-    return [load_message(row) for row in connection.execute(query).mappings()]
-
-
 def next_attempt(connection: Connection, channel: str) -> int | None:
     """Of the messages that are first in their group; one never tried is due since it was written."""
     due_at = func.coalesce(messages.c.next_attempt_at, messages.c.created_at)
