@@ -17,8 +17,9 @@ from healthd.probes import PROBES
 from healthd.probes.tls import TlsProbe
 from tests.component.looking import Looker, evidence, looking, values
 from tests.servers import odd
+from tests.servers.mail import MailServer
 from tests.servers.nginx import NginxServer
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, system_binaries
 from tests.servers.process import free_port
 
 
@@ -150,6 +151,34 @@ async def test_starttls(look: Looker, authority: trustme.CA, ca_file: Path, prot
     async with odd.serving(handler) as server:
         seen = await look(host="127.0.0.1", port=server.port, ca_file=ca_file, starttls=protocol)
     assert (values(seen)["up"], values(seen)["chain_valid"], seen.note) == (1, 1, "")
+
+
+async def test_starttls_of_a_mail_server(look: Looker, mail_server: MailServer, tmp_path: Path) -> None:
+    seen = await look(host="localhost", port=mail_server.port, ca_file=mail_server.ca_file, starttls="smtp")
+    assert (values(seen)["up"], values(seen)["chain_valid"], values(seen)["hostname_valid"]) == (1, 1, 1)
+    stranger = await look(host="localhost", port=mail_server.port, starttls="smtp")
+    assert (values(stranger)["up"], values(stranger)["chain_valid"]) == (1, 0)
+    plain = MailServer(tmp_path, starttls=False).start()
+    try:
+        seen = await look(host="localhost", port=plain.port, starttls="smtp")
+        assert values(seen) == {"up": 0}
+        assert seen.note.startswith("SMTP: expected 220, the server said '454 TLS not available")
+    finally:
+        plain.stop()
+
+
+async def test_a_database_with_tls(look: Looker, authority: trustme.CA, ca_file: Path) -> None:
+    binaries = system_binaries()
+    assert binaries is not None, "install Debian's postgresql package"
+    server = PostgresServer(binaries=binaries)
+    try:
+        server.give_certificate(authority.issue_cert("127.0.0.1"))
+        server.start()
+        seen = await look(host="127.0.0.1", port=server.port, ca_file=ca_file, starttls="postgres")
+        assert (values(seen)["up"], values(seen)["chain_valid"], values(seen)["hostname_valid"]) == (1, 1, 1)
+        assert float(values(seen)["days_left"]) > 0
+    finally:
+        server.remove()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import trustme
 
 from tests.servers.process import Process, free_port
 
@@ -75,6 +76,18 @@ class PostgresServer:
     def url(self, dbname: str = "postgres", *, user: str = USER, password: str | None = None) -> str:
         """`postgresql://user:password@127.0.0.1:port/dbname`, of the superuser unless told otherwise."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{dbname}"
+
+    def give_certificate(self, certificate: trustme.LeafCert) -> None:
+        """From the next start on it speaks TLS with this. Debian's server can, the wheel's has no OpenSSL."""
+        certificate.private_key_pem.write_to_path(str(self.data / "server.key"))
+        for number, pem in enumerate(certificate.cert_chain_pems):
+            pem.write_to_path(str(self.data / "server.crt"), append=number > 0)
+        (self.data / "server.key").chmod(0o600)
+        if self.system_user is not None:
+            shutil.chown(self.data / "server.key", self.system_user)
+            shutil.chown(self.data / "server.crt", self.system_user)
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write("ssl = 'on'\n")
 
     def create_database(self) -> str:
         """Create an empty database of a new name; its URL."""

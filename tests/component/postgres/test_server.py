@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -184,7 +183,7 @@ async def test_tls(server: Looker) -> None:
     assert binaries is not None, "install Debian's postgresql package"
     tls = PostgresServer(binaries=binaries, settings={"ssl": "off"})
     try:
-        _give_certificate(tls)
+        tls.give_certificate(trustme.CA().issue_cert("127.0.0.1"))
         tls.start()
         assert values(await server(url=tls.url() + "?sslmode=require"))["up"] == 1
         seen = await server(url=tls.url() + "?sslmode=verify-full&sslrootcert=system")
@@ -195,15 +194,3 @@ async def test_tls(server: Looker) -> None:
         assert caught.value.kind == "config"
     finally:
         tls.remove()
-
-
-def _give_certificate(server: PostgresServer) -> None:
-    certificate = trustme.CA().issue_cert("127.0.0.1")
-    certificate.private_key_pem.write_to_path(str(server.data / "server.key"))
-    certificate.cert_chain_pems[0].write_to_path(str(server.data / "server.crt"))
-    (server.data / "server.key").chmod(0o600)
-    if server.system_user is not None:
-        shutil.chown(server.data / "server.key", server.system_user)
-        shutil.chown(server.data / "server.crt", server.system_user)
-    with (server.data / "postgresql.conf").open("a") as conf:
-        conf.write("ssl = 'on'\n")
