@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,9 @@ async def test_other_metrics_on_a_newer_server(look: Look, receiver: Receiver, t
         {"type": "ContainerResource",
          "containerResource": {"name": "memory", "container": "app", "current": {"averageValue": "50Mi"}}},
     ]}  # fmt: skip
+    # as the published schema of the API has it: nothing required is missing, nothing unknown is there
+    schema = importlib.import_module("kubernetes.client.models").V2HorizontalPodAutoscaler
+    assert schema.from_dict(scaler).model_dump(by_alias=True, exclude_none=True) == scaler
     bare = hpa("bare", "shop", "autoscaling/v2")
     serve(receiver, {"/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers": listed(scaler, bare)})
     seen = await look("kubernetes_hpa", namespace="shop", kubeconfig=kubeconfig_for(receiver.url, tmp_path))
