@@ -22,6 +22,7 @@ from healthd.look import Looker, slots_of
 from healthd.memory import StoreMemory
 from healthd.metrics import Metrics
 from healthd.model.catalogue import ATTESTATION, Catalogue
+from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.redact import Redactor
@@ -161,6 +162,7 @@ class App:
         heartbeat = Heartbeat(house, lambda: self._scheduler.running)
         self._own_probes[SELF] = SelfProbe(house, heartbeat, lambda: self._reload_problem)
         quiet = Quiet(house, (self.windows, self.silences))
+        self._escalation = Escalation(house)
         return [
             self._reports,
             self.silences,
@@ -169,7 +171,7 @@ class App:
             self.attestations,
             heartbeat,
             Diagnostics(house),
-            Escalation(house),
+            self._escalation,
         ]
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -434,6 +436,10 @@ class App:
         incident = await self._corridor.acknowledge(incident_id, actor, note)
         await self._audit(actor, "acknowledge", incident_id, note)
         return incident
+
+    def climb(self, incident: Incident) -> Climb:
+        """How far an incident has climbed the escalation chain, and what follows."""
+        return self._escalation.climb(incident)
 
     async def postmortem(self, incident_id: str) -> str:
         """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""

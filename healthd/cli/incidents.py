@@ -82,6 +82,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"{found['id']}: {state}{severity}: {found['title']}"
     yield f"  {found['reason']}"
     yield f"  check {found['check']}, since {found['opened_at']}, {_owner(found)}"
+    yield from _climb(found["escalation"])
     if found.get("diagnosis"):
         yield ""
         yield from diagnosis_lines(found["diagnosis"])
@@ -92,6 +93,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         kind = "" if entry["text"].startswith(entry["kind"]) else f"{entry['kind']}: "
         yield f"  {entry['at']}  {kind}{entry['text']}{by}"
     yield from _steps(found.get("steps", ()))
+
+
+def _climb(climb: Mapping[str, Any]) -> Iterator[str]:
+    if climb["at"]:
+        yield f"  next {climb['next']}, {climb['who']}, at {climb['at']}"
 
 
 def diagnosis_lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -104,6 +104,11 @@ def first_due(incident: Incident, severity: Severity, chain: Sequence[Escalation
     return min(due, key=lambda due: (due.kind is Kind.UPDATE, due.at, due.kind), default=None)
 
 
+def dues(incident: Incident, severity: Severity, chain: Sequence[EscalationLevel]) -> dict[Kind, Due]:
+    """What is due next of each kind, as the incident stands. Pure."""
+    return {due.kind: due for due in _all(incident, severity, chain)}
+
+
 def _all(incident: Incident, severity: Severity, chain: Sequence[EscalationLevel]) -> Iterator[Due]:
     clocks = Clocks.of(incident)
     if not incident.is_open or clocks.stopped:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from healthd.incidents.clocks import ZERO, Clocks, Kind, first_due
+from healthd.incidents.clocks import ZERO, Clocks, Kind, dues, first_due
 from healthd.incidents.lifecycle import SINCE, Decision
 from healthd.model.catalogue import Severity
+from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.runbook import Contact, EscalationLevel
 from healthd.model.units import format_duration
@@ -36,6 +37,19 @@ def run_out(incident: Incident, policy: Policy, now: datetime) -> Decision | Non
     if due.level is not None:
         return _escalate(incident, clocks, policy, due.level, now)
     return _update(incident, clocks, policy, now)
+
+
+def climb(incident: Incident, policy: Policy) -> Climb:
+    """How far it has come, and what follows."""
+    ahead = dues(incident, policy.severity, policy.chain)
+    level, response = ahead.get(Kind.LEVEL), ahead.get(Kind.RESPONSE)
+    return Climb(
+        told=Clocks.of(incident).levels,
+        next=level.level.name if level and level.level else "",
+        who=_person(level.level, policy)[0] if level and level.level else "",
+        at=level.at if level else None,
+        respond_by=response.at if response else None,
+    )
 
 
 def stop(incident: Incident, why: str, now: datetime) -> Decision:
@@ -81,10 +95,7 @@ def _late(incident: Incident, clocks: Clocks, policy: Policy, now: datetime) -> 
 def _escalate(incident: Incident, clocks: Clocks, policy: Policy, level: EscalationLevel, now: datetime) -> Decision:
     """A level at zero is whoever hears of the opening: told through its own channels alone, if it has any."""
     after = (level.after or {})[policy.severity.name]
-    contact = (policy.contacts or {}).get(level.who)
-    who, address = (contact.title, contact.address) if contact else (level.who, "")
-    reached = ", ".join(part for part in (who if who != level.title else "", address) if part)
-    person = f"{level.title} ({reached})" if reached else level.title
+    person, who, address = _person(level, policy)
     if after > ZERO:
         text = f"escalated to {level.name}, {person}: not acknowledged for {_words(now - clocks.since - clocks.held)}"
     else:
@@ -99,6 +110,14 @@ def _escalate(incident: Incident, clocks: Clocks, policy: Policy, level: Escalat
         also=level.channels,
         alone=after <= ZERO,
     )
+
+
+def _person(level: EscalationLevel, policy: Policy) -> tuple[str, str, str]:
+    """Who a level is: in words, by name, and with the address of the contact where it names one."""
+    contact = (policy.contacts or {}).get(level.who)
+    who, address = (contact.title, contact.address) if contact else (level.who, "")
+    reached = ", ".join(part for part in (who if who != level.title else "", address) if part)
+    return (f"{level.title} ({reached})" if reached else level.title), who, address
 
 
 def _update(incident: Incident, clocks: Clocks, policy: Policy, now: datetime) -> Decision:

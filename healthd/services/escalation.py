@@ -11,9 +11,10 @@ import structlog
 
 from healthd.incidents import Decision
 from healthd.incidents.clocks import Clocks, next_due
-from healthd.incidents.escalation import Policy, go_on, run_out, stop
+from healthd.incidents.escalation import Policy, climb, go_on, run_out, stop
 from healthd.incidents.lifecycle import SINCE
 from healthd.model.catalogue import Catalogue
+from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.services.agenda import Agenda
 from healthd.services.base import House
@@ -57,6 +58,11 @@ class Escalation:
         """What is being committed is committed."""
         if self._working is not None:
             await asyncio.wait((self._working,), timeout=2)
+
+    def climb(self, incident: Incident) -> Climb:
+        """How far an incident has come, and what follows."""
+        policy = self._policy(incident)
+        return climb(incident, policy) if policy is not None else Climb()
 
     def _heard(self, decision: Decision, incident: Incident) -> None:
         self._measure(decision, incident)

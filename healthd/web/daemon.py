@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from healthd.model.catalogue import Catalogue
+from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.report import Objective, Report
@@ -95,6 +96,9 @@ class Daemon(Protocol):
 
     async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
         """Mark an open incident as somebody's. KeyError for an unknown or resolved one."""
+
+    def climb(self, incident: Incident) -> Climb:
+        """How far an incident has climbed the escalation chain, and what follows."""
 
     async def postmortem(self, incident_id: str) -> str:
         """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""

@@ -124,6 +124,11 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
     assert (code, json.loads(text)) == (0, [])
     code, text = daemon.command("incident", incident)
     assert code == 2
+    assert "  next l3, Manager, at 20" in text
+    page = daemon.http.get(f"/incidents/{incident}").text
+    assert "Told to l1, l2." in page
+    assert "Next is <b>l3</b>, Manager" in page
+    assert f"/api/v1/incidents/{incident}/postmortem" in page
     assert "  escalated to l2, Second level (Senior on-call, oncall-l2@shop.example)" in text
     assert "    $ restart" in text
     assert daemon.command("ack", incident, "--by", "ana")[0] == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from healthd.incidents import Decision, acknowledge
 from healthd.incidents.clocks import Kind, next_due
-from healthd.incidents.escalation import Policy, go_on, run_out, stop
+from healthd.incidents.escalation import Policy, climb, go_on, run_out, stop
 from healthd.model.catalogue import Severity, Source
 from healthd.model.incidents import Incident
 from healthd.model.runbook import Contact, EscalationLevel
@@ -234,3 +234,15 @@ def test_no_level_is_skipped_or_repeated_whatever_happens(steps: list[tuple[floa
     chain = [step.name for step in CHAIN if incident.severity in (step.after or {}) or step.name in told]
     assert told == chain[: len(told)]
     assert len(late) == len(set(late))
+
+
+def test_how_far_it_has_come_and_what_follows() -> None:
+    rules = policy(response=15 * MINUTE)
+    incident, _ = until(opened(), rules, at(1))
+    before = climb(incident, rules)
+    assert (before.told, before.next, before.at, before.respond_by) == (("l1",), "l2", at(30), at(15))
+    assert before.who == "L2 (Senior on-call, oncall-l2@shop.example)"
+    mine = climb(acknowledge(incident, at(2), "ana", "").incident, rules)
+    assert (mine.told, mine.next, mine.at, mine.respond_by) == (("l1",), "", None, None)
+    late = climb(until(incident, rules, at(20))[0], rules)
+    assert (late.next, late.respond_by) == ("l2", None)

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from healthd.model.catalogue import System
+from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.web.api import models, serialise
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
 from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
 from healthd.web.security import RequestError, actor_name
+from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["incidents"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
@@ -118,6 +120,7 @@ async def _detail(desk: Any, found: Incident) -> dict[str, Any]:
     return {
         **serialise.incident(found),
         "timeline": [serialise.entry(entry) for entry in timeline],
+        "escalation": _climb(desk.daemon.climb(found)),
         "steps": _steps(desk.daemon.catalogue.systems.get(found.system), found.playbook),
         "diagnosis": found.details.get("diagnosis"),
         "channels": list(found.details.get("channels", ())),
@@ -130,3 +133,10 @@ def _steps(system: System | None, name: str) -> list[dict[str, str]]:
         return []
     steps = (*playbook.diagnostics, *playbook.remediation)
     return [{"title": step.title, "when": step.when, "command": step.command} for step in steps]
+
+
+def _climb(climb: Climb) -> dict[str, Any]:
+    return {
+        "told": list(climb.told), "next": climb.next, "who": climb.who, "at": maybe_rfc3339(climb.at),
+        "respond_by": maybe_rfc3339(climb.respond_by),
+    }  # fmt: skip

@@ -201,6 +201,16 @@ class Step(Shape):
     command: str
 
 
+class Escalation(Shape):
+    told: list[str] = Field(description="levels reached, in the order of the chain")
+    next: str = Field(description='the level that follows unless somebody acknowledges it, ""')
+    who: str = Field(description='of that level, ""')
+    at: str | None = Field(description="when it is told")
+    respond_by: str | None = Field(
+        description="when the response is late; null when it was in time, or is late already"
+    )
+
+
 class Finding(Shape):
     title: str = Field(description="of the step")
     level: LevelWord
@@ -229,6 +239,7 @@ class Diagnosis(Shape):
 
 class IncidentDetail(IncidentSummary):
     timeline: list[TimelineEntry]
+    escalation: Escalation
     steps: list[Step] = Field(description="its playbook suggests, to find out and to mend; healthd executes none")
     diagnosis: Diagnosis | None = Field(description="what the playbook's steps found; null without any, or not yet")
     channels: list[str] = Field(description="where it was told")
