@@ -285,13 +285,19 @@ class Corridor:
 
     async def _look_at_dependencies(self, check: Check, since: datetime) -> None:
         """Before a check fires, what it depends on gets a look no older than its own."""
-        tasks = []
-        for dependency in ancestors(check, self.checks):
-            state = self.states.get(dependency.id)
-            if dependency.enabled and (state is None or state.last_run is None or state.last_run < since):
-                tasks.append(self._runs.start(Due(dependency, self._gear.now(), "confirm")))
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(c.timeout for c in ancestors(check, self.checks)).total_seconds())
+        needed = list(ancestors(check, self.checks))
+        for _ in range(2):  # a run that was under way began before: its look may be too old still
+            tasks = [
+                self._runs.start(Due(dependency, self._gear.now(), "confirm"))
+                for dependency in needed
+                if dependency.enabled and not self._looked_at(dependency, since)
+            ]
+            if tasks:
+                await asyncio.wait(tasks, timeout=max(c.timeout for c in needed).total_seconds())
+
+    def _looked_at(self, check: Check, since: datetime) -> bool:
+        state = self.states.get(check.id)
+        return state is not None and state.last_run is not None and state.last_run >= since
 
     # -- small things ----------------------------------------------------------------------------------------------
 
