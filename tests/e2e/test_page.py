@@ -116,7 +116,7 @@ def test_every_page_fits_every_screen_and_asks_nobody_else(
     daemon.until(lambda: daemon.get("/api/v1/incidents?open=true")["incidents"], what="an incident")
     incident = daemon.get("/api/v1/incidents?open=true")["incidents"][0]["id"]
     pages = ("/", "/systems/shop", "/checks/shop/web", "/checks/shop/round", "/incidents", f"/incidents/{incident}",
-             "/schedule", "/sign-in", "/api/docs")  # fmt: skip
+             "/schedule", "/silences", "/windows", "/attestations", "/sign-in", "/api/docs")  # fmt: skip
     for name, width in WIDTHS.items():
         window = watch(width=width, dark=name == "phone")
         for path in pages:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from healthd.web.api import models
+from healthd.web.api import models, people_models
 from tests.component.web.conftest import HOSTILE, Shop
 from tests.e2e.daemon import Daemon
 
@@ -29,6 +29,9 @@ MORE = "checks:\n  - {name: more, title: More, every: 1h, severity: SEV3, probe:
         ("checks/shop/api/history?measure=latency", models.History),
         ("incidents", models.IncidentList),
         ("schedule?until=14d", models.Schedule),
+        ("silences", people_models.SilenceList),
+        ("windows", people_models.WindowList),
+        ("attestations", people_models.AttestationList),
         ("outbox", models.Outbox),
         ("audit", models.AuditList),
     ],

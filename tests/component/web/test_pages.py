@@ -15,7 +15,8 @@ from tests.component.web.conftest import HOSTILE, Shop
 from tests.e2e.daemon import Daemon
 
 PAGES = ("/", "/?status=ok", "/systems/shop", "/checks/shop/api", "/checks/shop/pods", "/checks/shop/round",
-         "/checks/shop/off", "/incidents", "/schedule?ahead=month", "/sign-in", "/api/docs", "/nowhere")  # fmt: skip
+         "/checks/shop/off", "/incidents", "/schedule?ahead=month", "/silences", "/windows", "/attestations",
+         "/systems/healthd", "/sign-in", "/api/docs", "/nowhere")  # fmt: skip
 
 
 class Page(HTMLParser):
