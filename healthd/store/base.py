@@ -188,9 +188,6 @@ class Store(Protocol):
     async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
         """Those of its channel and group that wait behind it, the first written first."""
 
-    async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
-        """Those of its channel and group that wait behind it, the first written first."""
-
     async def next_attempt(self, channel: str) -> datetime | None:
         """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""
 

@@ -163,15 +163,17 @@ class PostgresBackend:
     def lead(self, connection: Any, holder: str, address: str, seconds: float) -> Lead:
         """By a row with an end: a holder that is stopped, or cut off, cannot keep it. Times are the server's."""
         given = {"holder": holder, "address": address, "seconds": seconds}
+        if not connection.autocommit:  # each statement by itself: a process stopped between two holds no lock
+            connection.autocommit = True
         row = connection.execute(_LEAD, given).fetchone() or connection.execute(_LEADER).fetchone()
-        connection.commit()
         leader, where, epoch = row
         return Lead(leader, where, epoch, mine=leader == holder)
 
     def resign(self, connection: Any, holder: str) -> None:
         """Let it end now."""
         connection.execute(_RESIGN, (holder,))
-        connection.commit()
+        if not connection.autocommit:
+            connection.commit()
 
     def fence(self, cursor: Any, holder: str, epoch: int) -> None:
         """The row stays as it is until the transaction ends: who wants the lead waits that long."""

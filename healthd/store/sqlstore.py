@@ -154,10 +154,6 @@ class SqlStore:
         """Those of its channel and group that wait behind it, the first written first."""
         return await self._database.read(lambda c: queries.messages_behind(c, message_id, limit))
 
-    async def messages_behind(self, message_id: str, limit: int = 100) -> list[Message]:
-        """Those of its channel and group that wait behind it, the first written first."""
-        return await self._database.read(lambda c: queries.messages_behind(c, message_id, limit))
-
     async def next_attempt(self, channel: str) -> datetime | None:
         """When the earliest waiting head-of-group message of the channel is due; None when nothing waits."""
         return maybe_moment(await self._database.read(lambda c: queries.next_attempt(c, channel)))

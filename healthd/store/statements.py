@@ -65,11 +65,6 @@ RELEASE = (
     "UPDATE healthd_messages SET next_attempt_at = NULL, created_at = ?"
     " WHERE channel = ? AND group_key = ? AND status = 0 AND attempts = 0 AND next_attempt_at > ?"
 )
-# what waits for the hours of its route waits no longer when something of its group is to be told at once
-RELEASE = (
-    "UPDATE healthd_messages SET next_attempt_at = NULL, created_at = ?"
-    " WHERE channel = ? AND group_key = ? AND status = 0 AND attempts = 0 AND next_attempt_at > ?"
-)
 FINISH = "UPDATE healthd_messages SET status = ?, finished_at = ? WHERE id = ? AND status = 0"
 FAILED = (
     "UPDATE healthd_messages SET attempts = attempts + 1, last_error = ?, next_attempt_at = ?"
@@ -93,7 +88,6 @@ def commit_steps(commit: Commit) -> list[Step]:
     steps += [(MEMBER, _member_row(member)) for member in commit.members]
     steps += [timeline_step(entry) for entry in commit.timeline]
     steps += [(MESSAGE, _message_row(message)) for message in commit.messages]
-    steps += [(RELEASE, _release_row(message)) for message in commit.messages if message.next_attempt_at is None]
     steps += [(RELEASE, _release_row(message)) for message in commit.messages if message.next_attempt_at is None]
     steps += [(MARK, (key, micros(at))) for key, at in commit.marks.items()]
     steps += [(RECORD, _record_row(record)) for record in commit.records]
@@ -138,11 +132,6 @@ def _member_row(member: Member) -> Row:
 def _record_row(record: Record) -> Row:
     closed_at = maybe_micros(record.closed_at)
     return (record.kind, record.id, record.system, record.name, micros(record.at), closed_at, dump_record(record))
-
-
-def _release_row(message: Message) -> Row:
-    at = micros(message.created_at)
-    return (at, message.channel, message.group, at)
 
 
 def _release_row(message: Message) -> Row:

@@ -41,11 +41,11 @@ class ToLeader:
             return
         try:
             await self._forward(request, daemon.leader_address, send)
-        except (httpx.HTTPError, httpx.InvalidURL, RequestError) as error:
-            refusal = (
-                error if isinstance(error, RequestError) else RequestError(503, "the leader does not answer", NOBODY)
-            )
+        except RequestError as refusal:
             await (await answer(request, refusal))(scope, receive, send)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            silent = RequestError(503, "the leader does not answer", NOBODY)
+            await (await answer(request, silent))(scope, receive, send)
 
     async def _forward(self, request: Request, leader: str, send: Send) -> None:
         if FORWARDED in request.headers:
