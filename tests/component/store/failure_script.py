@@ -9,6 +9,7 @@ Prints one JSON object.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import subprocess
@@ -105,6 +106,7 @@ async def user(url: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(90, exit=True)  # a second's work: says where it hangs before the test is ended
     what, where = sys.argv[1:]
     scenarios = {"full": full, "readonly": readonly, "user": user}
     print(json.dumps(asyncio.run(scenarios[what](where))))
