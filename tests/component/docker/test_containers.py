@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -52,6 +54,10 @@ async def test_killed_for_its_memory(docker: DockerEngine, look: Look) -> None:
     hog = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done"
     docker.run(hog, name="hog", host={"Memory": 8_000_000, "MemorySwap": 8_000_000})
     docker.wait("hog")
+    # the engine learns why some moments after it learned that it ended
+    async with asyncio.timeout(10):
+        while not json.loads(docker.ask("GET", "/containers/hog/json"))["State"]["OOMKilled"]:
+            await asyncio.sleep(0.05)
     seen = await look("docker_containers", name="hog")
     assert (values(seen)["oom_killed"], values(seen)["container_exit_code{hog}"]) == (1, 137)
     assert seen.note == "hog killed for its memory"
