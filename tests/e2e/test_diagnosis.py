@@ -5,12 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import redis
 
+from tests.component.kubernetes.objects import rollout, workload
 from tests.e2e.conftest import NewDaemon
 from tests.e2e.daemon import Daemon
+from tests.servers.kubernetes import KubeServer
 from tests.servers.nginx import NginxServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import free_port
@@ -166,3 +169,39 @@ def test_a_playbook_can_be_tried_without_an_incident(
     assert (code, "did you mean shop/web-down?" in text) == (3, True)
     code, text = daemon.command("diagnose", "shop/queue")
     assert (code, text) == (3, "the check shop/queue names no playbook\n")
+
+
+def test_a_fresh_deployment_is_the_first_suspect(new_daemon: NewDaemon, kube: KubeServer, receiver: Receiver) -> None:
+    namespace = kube.namespace()
+    running = {"replicas": 3, "availableReplicas": 3, "readyReplicas": 3, "updatedReplicas": 3, "observedGeneration": 1}
+    for name, since in (("backend", 12), ("frontend", 60 * 24)):
+        made = workload("Deployment", name, namespace, replicas=3)
+        kube.create(made, {**running, "conditions": rollout(timedelta(minutes=since))})
+    steps = f"""\
+      - title: Recent deployments
+        probe: {{type: kubernetes_deployments, namespace: {namespace}, kubeconfig: "{kube.kubeconfig()}"}}
+        thresholds: {{measure: rollout_age, critical: "< 30m", missing: ok}}
+        finding: "{{series}} was deployed {{value}} ago: roll back?"
+        suggest: kubectl rollout undo deployment/{{series}} -n {namespace}
+"""
+    url = f"http://127.0.0.1:{free_port()}/"
+    daemon = new_daemon(
+        shop(url, steps), webhook_url=receiver.url + "/hook", webhook_secret=SECRET,
+        pagerduty_url=receiver.url + "/pagerduty", pagerduty_routing_key="0" * 32,
+    ).start()  # fmt: skip
+    told = daemon.until(lambda: next(updates(receiver), None), what="diagnosed")
+    (finding,) = told["diagnosis"]["findings"]
+    assert finding["text"].startswith("backend was deployed 12m ")
+    assert finding["text"].endswith(" ago: roll back?")
+    command = f"kubectl rollout undo deployment/backend -n {namespace}"
+    assert finding["command"] == command
+    assert told["first_step"]["command"] == command
+    assert finding["text"] in [fact["text"] for fact in told["lead"]]
+
+    def alerts() -> list[Any]:  # beside them the rollout itself is sent, as a change event
+        return [r.json for r in receiver.to("/pagerduty") if "dedup_key" in r.json]
+
+    daemon.until(lambda: len(alerts()) >= 2, what="told to PagerDuty")
+    first, second = alerts()[:2]
+    assert (second["event_action"], second["dedup_key"]) == ("trigger", first["dedup_key"])
+    assert command in str(second["payload"]["custom_details"])
