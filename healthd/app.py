@@ -16,6 +16,7 @@ import structlog
 from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
 from healthd.corridor import Corridor, Gear
+from healthd.incidents.escalation import release
 from healthd.leadership import Leadership, holder_name
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.look import Looker, slots_of
@@ -23,7 +24,7 @@ from healthd.memory import StoreMemory
 from healthd.metrics import Metrics
 from healthd.model.catalogue import ATTESTATION, Catalogue
 from healthd.model.escalation import Climb
-from healthd.model.incidents import Incident
+from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.redact import Redactor
 from healthd.notify import Outbox
@@ -436,6 +437,23 @@ class App:
         incident = await self._corridor.acknowledge(incident_id, actor, note)
         await self._audit(actor, "acknowledge", incident_id, note)
         return incident
+
+    async def unacknowledge(self, incident_id: str, actor: str) -> Incident:
+        """KeyError for an unknown or resolved incident."""
+        incident = await self._corridor.amend(incident_id, lambda i: release(i, actor, self._now()))
+        if incident is None:
+            raise KeyError(incident_id)
+        await self._audit(actor, "unacknowledge", incident_id)
+        return incident
+
+    async def remark(self, incident_id: str, actor: str, text: str, at: datetime | None = None) -> None:
+        """KeyError for an unknown incident."""
+        if incident_id not in self.incidents and await self.store.incident(incident_id) is None:
+            raise KeyError(incident_id)
+        now, said = self._now(), self._redact(text)
+        entry = TimelineEntry(incident_id, min(at or now, now), "note", said, actor)
+        audit = AuditEntry(now, actor, "remark", incident_id, said)
+        await self._recorder.commit(Commit(timeline=(entry,), audits=(audit,)))
 
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""

@@ -64,4 +64,6 @@ def builtin(settings: Settings) -> Mapping[str, ChannelSpec]:
 def secrets_of(settings: Settings) -> set[str]:
     """Every secret value of the settings, never to be shown."""
     values = (getattr(settings, name) for name in Settings.model_fields)
-    return {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    known = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    several = settings.pagerduty_webhook_secrets
+    return known | ({part.strip() for part in several.get_secret_value().split(",")} - {""} if several else set())

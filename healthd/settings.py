@@ -83,6 +83,10 @@ class Settings(BaseSettings):
     slack_webhook_url: SecretStr | None = None
     pagerduty_routing_key: SecretStr | None = None
     pagerduty_url: str = "https://events.pagerduty.com/v2/enqueue"
+    pagerduty_webhook_secrets: SecretStr | None = Field(
+        None, description="of PagerDuty's webhooks v3 to /hooks/pagerduty, separated by commas"
+    )
+    slack_signing_secret: SecretStr | None = Field(None, description="of the Slack app whose buttons ask /hooks/slack")
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = Field(None, description="Standard Webhooks secret, whsec_...")
     notify_max_age: Duration = Field(timedelta(hours=24), description="after this a message not accepted is given up")

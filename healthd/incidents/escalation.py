@@ -70,6 +70,16 @@ def go_on(incident: Incident, now: datetime) -> Decision | None:
     return Decision(kept, "continued", TimelineEntry(incident.id, now, "escalation", text))
 
 
+def release(incident: Incident, actor: str, now: datetime) -> Decision | None:
+    """Somebody takes an acknowledgement back, and the clocks go on; None where there is none."""
+    if incident.acknowledged_at is None:
+        return None
+    taken_back = _lapse(incident, Clocks.of(incident), now, now)
+    text = f"the acknowledgement of {incident.acknowledged_by} was taken back by {actor}: it is nobody's again"
+    entry = TimelineEntry(incident.id, now, "lapsed", text, actor)
+    return replace(taken_back, entry=entry, update=_said("lapsed", text))
+
+
 def _lapse(incident: Incident, clocks: Clocks, at: datetime, now: datetime) -> Decision:
     """As if nobody had acknowledged it; the time until `at` does not count for the chain."""
     held = clocks.held + max(ZERO, at - (clocks.acknowledged or at))

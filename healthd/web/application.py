@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from healthd.store.base import StoreError
-from healthd.web import lifecycle, pages
+from healthd.web import inbound, lifecycle, pages
 from healthd.web.daemon import Daemon
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
@@ -42,6 +42,7 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
             *lifecycle.ROUTES,
             *pages.ROUTES,
             Route("/favicon.ico", _favicon),
+            *inbound.ROUTES,
             Mount("/static", StaticFiles(directory=STATIC)),
             Mount("/api", LazyApi(desk)),
         ],

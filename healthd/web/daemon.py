@@ -97,6 +97,13 @@ class Daemon(Protocol):
     async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
         """Mark an open incident as somebody's. KeyError for an unknown or resolved one."""
 
+    async def unacknowledge(self, incident_id: str, actor: str) -> Incident:
+        """Make an open incident nobody's again. KeyError for an unknown or resolved one."""
+
+    async def remark(self, incident_id: str, actor: str, text: str, at: datetime | None = None) -> None:
+        """Note on an incident's timeline what somebody did elsewhere; the same remark `at` the same time once.
+        KeyError for an unknown one."""
+
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""
 

@@ -14,7 +14,7 @@ from healthd.store.base import StoreError
 from healthd.web.security import RequestError
 from healthd.web.views import here, page
 
-FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/")
+FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/", "/hooks/")
 
 log = structlog.get_logger("healthd.web")
 

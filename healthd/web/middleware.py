@@ -13,10 +13,12 @@ from healthd.web.desk import desk_of
 from healthd.web.errors import answer
 from healthd.web.security import RequestError
 
-MAX_BODY = 16_384  # bytes of a request: a note and a name are all that is ever sent
+MAX_BODY = 16_384  # bytes of a request: a note and a name are all that people ever send
+MAX_HOOK = 1_048_576  # Slack sends the whole message along whose button was pressed
+HOOKS = "/hooks/"  # signed, each by its own service
 COMPRESS_FROM = 1_400  # bytes: less fits into one packet anyway
 FAST_FROM = 1_000_000  # bytes: beyond this speed counts more than size
-ALWAYS_OPEN = ("/metrics", "/healthz", "/readyz", "/static/", "/sign-in", "/favicon.ico", "/-/")
+ALWAYS_OPEN = ("/metrics", "/healthz", "/readyz", "/static/", "/sign-in", "/favicon.ico", "/-/", HOOKS)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -70,8 +72,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         said = Headers(scope=scope).get("content-length", "0")
-        if said.isdigit() and int(said) > MAX_BODY:
-            await (await answer(Request(scope), too_large()))(scope, receive, send)
+        most = MAX_HOOK if scope["path"].startswith(HOOKS) else MAX_BODY
+        if said.isdigit() and int(said) > most:
+            await (await answer(Request(scope), too_large(most)))(scope, receive, send)
             return
         taken = 0
 
@@ -79,16 +82,16 @@ class BodyLimit:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY:
-                raise too_large()
+            if taken > most:
+                raise too_large(most)
             return message
 
         await self._app(scope, bounded, send)
 
 
-def too_large() -> RequestError:
+def too_large(most: int) -> RequestError:
     """What is said to a body that is."""
-    return RequestError(413, f"the request's body is larger than {MAX_BODY} bytes")
+    return RequestError(413, f"the request's body is larger than {most} bytes")
 
 
 class ReadingRights:

@@ -1,0 +1,278 @@
+"""What PagerDuty and Slack send: signed or refused, acted upon once, in the name of who did it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from healthd.web.inbound import pagerduty, slack
+from healthd.web.inbound.signatures import is_pagerdutys, slacks_problem
+from healthd.web.security import RequestError
+from tests.e2e.daemon import Daemon
+from tests.servers.receiver import Receiver
+
+OLD_SECRET, SECRET, SIGNING = "pd-old-verysecret", "pd-new-verysecret", "slack-verysecret"
+CATALOGUE = """\
+system: {name: shop, title: Shop}
+severities: {SEV1: {pagerduty: critical}}
+checks:
+  - {name: web, every: 1s, timeout: 900ms, probe: {type: http, url: "%s/"}, severity: SEV1,
+     thresholds: {measure: status, critical: ">= 500"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with an incident that stays open."""
+    with Receiver(default=500) as server:
+        folder: Path = tmp_path_factory.mktemp("inbound")
+        daemon = Daemon(
+            folder, CATALOGUE % server.url, pagerduty_webhook_secrets=f"{OLD_SECRET},{SECRET}",
+            slack_signing_secret=SIGNING, read_open="false",
+        ).start()  # fmt: skip
+        try:
+            daemon.until(lambda: incidents(daemon), what="an incident")
+            yield daemon
+        finally:
+            daemon.stop()
+
+
+def incidents(daemon: Daemon) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = daemon.http.get("/api/v1/incidents?open=true").json()["incidents"]
+    return found
+
+
+def incident(daemon: Daemon) -> dict[str, Any]:
+    found: dict[str, Any] = daemon.http.get(f"/api/v1/incidents/{incidents(daemon)[0]['id']}").json()
+    return found
+
+
+def event(daemon: Daemon, kind: str, event_id: str, **more: Any) -> dict[str, Any]:
+    key = f"healthd/shop/web/{incidents(daemon)[0]['id']}"
+    data = more.pop("data", {"id": "PINC1", "type": "incident", "incident_key": key, "assignees": []})
+    return {
+        "event": {
+            "id": event_id, "event_type": f"incident.{kind}", "resource_type": "incident",
+            "occurred_at": datetime.now(UTC).isoformat(),
+            "agent": {"id": "PUSER", "type": "user_reference", "summary": "Ada Lovelace"}, "client": None,
+            "data": data, **more,
+        }
+    }  # fmt: skip
+
+
+def send(daemon: Daemon, body: Any, secret: str = SECRET, signature: str | None = None) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    signed = f"v1={hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()}"
+    headers = {"X-PagerDuty-Signature": signed if signature is None else signature}
+    return httpx.post(f"{daemon.url}/hooks/pagerduty", content=content, headers=headers, timeout=10)
+
+
+def press(
+    daemon: Daemon, action: str, *, at: float | None = None, secret: str = SIGNING, **more: Any
+) -> httpx.Response:
+    payload = {
+        "type": "block_actions", "user": {"id": "U1", "username": "grace", "name": "grace"},
+        "actions": [{"type": "button", "action_id": action, "value": incidents(daemon)[0]["id"]}], **more,
+    }  # fmt: skip
+    body = urlencode({"payload": json.dumps(payload)})
+    stamp = str(int(time.time() if at is None else at))
+    signature = "v0=" + hmac.new(secret.encode(), f"v0:{stamp}:{body}".encode(), hashlib.sha256).hexdigest()
+    headers = {
+        "X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature,
+        "Content-Type": "application/x-www-form-urlencoded",
+    }  # fmt: skip
+    return httpx.post(f"{daemon.url}/hooks/slack", content=body, headers=headers, timeout=10)
+
+
+def texts(daemon: Daemon) -> list[tuple[str, str]]:
+    return [(entry["actor"], entry["text"]) for entry in incident(daemon)["timeline"]]
+
+
+def test_what_people_do_in_pagerduty_is_done_here_in_their_name(shop: Daemon) -> None:
+    taken = send(shop, event(shop, "acknowledged", "E1"))
+    assert (taken.status_code, taken.json()) == (200, {"result": "done"})
+    assert incident(shop)["acknowledged_by"] == "Ada Lovelace (PagerDuty)"
+    note = {"id": "PNOTE", "type": "incident_note", "content": "looking\nat it", "incident": {"id": "PINC1"}}
+    assert send(shop, event(shop, "annotated", "E2", data=note)).json() == {"result": "done"}
+    who = {**event(shop, "escalated", "x")["event"]["data"], "assignees": [{"summary": "Grace Hopper"}]}
+    assert send(shop, event(shop, "escalated", "E3", data=who)).json() == {"result": "done"}
+    assert send(shop, event(shop, "resolved", "E4")).json() == {"result": "done"}
+    assert send(shop, event(shop, "unacknowledged", "E5")).json() == {"result": "done"}
+    assert incident(shop)["acknowledged_by"] == ""
+    told = texts(shop)
+    ada = "Ada Lovelace (PagerDuty)"
+    assert (ada, "note in PagerDuty: looking at it") in told
+    assert (ada, "escalated in PagerDuty: to Grace Hopper") in told
+    assert (ada, "resolved in PagerDuty; the check still fails") in told
+    assert any(actor == ada and "taken back" in text for actor, text in told)
+    actors = {entry["actor"] for entry in shop.http.get("/api/v1/audit").json()["entries"]}
+    assert ada in actors
+
+
+def test_an_event_is_acted_upon_once(shop: Daemon) -> None:
+    body = event(shop, "annotated", "ONCE")
+    body["event"]["data"]["content"] = "only once"
+    assert [send(shop, body).json()["result"] for _ in range(3)] == ["done", "known", "known"]
+    assert sum("only once" in text for _, text in texts(shop)) == 1
+
+
+def test_a_replay_of_long_ago_is_refused(shop: Daemon) -> None:
+    old = event(shop, "acknowledged", "OLD", occurred_at="2026-01-01T00:00:00Z")
+    assert send(shop, old).json() == {"result": "too old"}
+    assert incident(shop)["acknowledged_by"] == ""
+
+
+def test_what_pagerduty_repeats_of_healthd_changes_no_name(shop: Daemon) -> None:
+    send(shop, event(shop, "acknowledged", "NAME1"))
+    robot = {"id": "PSVC", "type": "integration_reference", "summary": "healthd"}
+    assert send(shop, event(shop, "acknowledged", "NAME2", agent=robot)).json() == {"result": "known"}
+    assert incident(shop)["acknowledged_by"] == "Ada Lovelace (PagerDuty)"
+    send(shop, event(shop, "unacknowledged", "NAME3"))
+
+
+def test_both_secrets_hold_while_they_are_changed(shop: Daemon) -> None:
+    ping = {"event": {"id": "PING", "event_type": "pagey.ping", "data": {}, "occurred_at": "2026-01-01T00:00:00Z"}}
+    assert send(shop, ping, OLD_SECRET).json() == {"result": "nothing to do"}
+    content = json.dumps(ping).encode()
+    good = hmac.new(SECRET.encode(), content, hashlib.sha256).hexdigest()
+    assert send(shop, content, signature=f"v1={'0' * 64},v1={good}").status_code == 200
+
+
+@pytest.mark.parametrize("signature", ["", "v1=", "v1=" + "0" * 64, "v0=abc", "é", "v1=" + "a," * 500])
+def test_what_is_not_signed_is_refused(shop: Daemon, signature: str) -> None:
+    content = json.dumps(event(shop, "acknowledged", "FORGED")).encode()
+    headers = {"X-PagerDuty-Signature": signature.encode()}
+    refused = httpx.post(f"{shop.url}/hooks/pagerduty", content=content, headers=headers)
+    assert refused.status_code == 401
+    assert "verysecret" not in refused.text
+    assert incident(shop)["acknowledged_by"] == ""
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b'{"event": 1}', b"[" * 100_000, b"\xff"])
+def test_what_is_signed_and_makes_no_sense(shop: Daemon, body: bytes) -> None:
+    refused = send(shop, body)
+    assert (refused.status_code, refused.json()["error"]) == (400, "this is no event of PagerDuty's webhooks v3")
+
+
+def test_an_incident_of_somebody_else(shop: Daemon) -> None:
+    data = {"id": "PELSE", "type": "incident", "incident_key": "nagios/42"}
+    assert send(shop, event(shop, "acknowledged", "ELSE", data=data)).json() == {"result": "not an incident of healthd"}
+    gone = {"id": "PGONE", "incident_key": "healthd/shop/web/INC-20200101-000000-00000000"}
+    result = send(shop, event(shop, "acknowledged", "GONE", data=gone)).json()["result"]
+    assert result == "no such incident, or it is over"
+
+
+def test_bodies_are_bounded(shop: Daemon) -> None:
+    assert send(shop, b"x" * 2_000_000).status_code == 413
+
+
+def test_buttons_acknowledge_and_silence(shop: Daemon) -> None:
+    assert press(shop, "healthd_acknowledge").status_code == 200
+    assert incident(shop)["acknowledged_by"] == "grace (Slack)"
+    assert press(shop, "healthd_silence", message={"blocks": ["x" * 100_000]}).status_code == 200
+    (silence,) = shop.http.get("/api/v1/silences").json()["silences"]
+    matcher = {"name": "check", "op": "=", "value": "shop/web"}
+    assert (silence["author"], silence["matchers"]) == ("grace (Slack)", [matcher])
+    assert ("grace (Slack)", "silenced for an hour in Slack") in texts(shop)
+
+
+def test_a_button_of_another_app_does_nothing(shop: Daemon) -> None:
+    before = texts(shop)
+    answer = press(shop, "other_button")
+    assert (answer.status_code, answer.text) == (200, "")
+    assert texts(shop) == before
+
+
+def test_a_replayed_press_is_not_a_second_one(shop: Daemon) -> None:
+    at = time.time() - 30
+    first = len(shop.http.get("/api/v1/silences").json()["silences"])
+    for _ in range(3):
+        assert press(shop, "healthd_silence", at=at).status_code == 200
+    assert len(shop.http.get("/api/v1/silences").json()["silences"]) == first + 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"at": time.time() - 3600}, "five minutes"),
+        ({"at": time.time() + 3600}, "five minutes"),
+        ({"secret": "another"}, "its signature is wrong"),
+    ],
+)
+def test_presses_that_are_refused(shop: Daemon, more: dict[str, Any], words: str) -> None:
+    refused = press(shop, "healthd_acknowledge", **more)
+    assert refused.status_code == 401
+    assert words in refused.json()["error"]
+
+
+def test_neither_is_served_without_its_secret(shop: Daemon, tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, CATALOGUE % "http://127.0.0.1:1").start()
+    try:
+        for path in ("pagerduty", "slack"):
+            refused = httpx.post(f"{daemon.url}/hooks/{path}", content=b"{}")
+            assert refused.status_code == 404
+            assert "SECRET" in refused.json()["hint"]
+            assert httpx.get(f"{daemon.url}/hooks/{path}").status_code == 405
+    finally:
+        daemon.stop()
+
+
+def test_secrets_are_not_in_the_log(shop: Daemon) -> None:
+    assert "verysecret" not in shop.log.read_text()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+        st.sampled_from(["event", "data", "id", "event_type", "incident", "incident_key", "agent", "occurred_at",
+                         "summary", "assignees", "content", "payload", "type", "actions", "user", "name", "value"]),
+        inner, max_size=6),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(JSON, st.sampled_from(["incident.acknowledged", "incident.annotated", "incident.escalated", "x"]))
+@settings(max_examples=300, deadline=None)
+def test_any_event_is_understood_or_refused(data: Any, kind: str) -> None:
+    whole = {"id": "E", "event_type": kind, "occurred_at": "2026-01-01T00:00:00Z", "data": data, "agent": data}
+    for value in (data, {"event": data}, {"event": whole}):
+        with suppress(RequestError):
+            event = pagerduty.parse(json.dumps(value).encode())
+            assert event is None or (event.id and len(event.text) <= 1100)
+
+
+@given(JSON)
+@settings(max_examples=300, deadline=None)
+def test_any_interaction_is_understood_or_refused(data: Any) -> None:
+    for value in (data, {"type": "block_actions", "actions": data, "user": data}):
+        with suppress(RequestError):
+            payload = slack.parse(urlencode({"payload": json.dumps(value)}).encode())
+            assert all(action.startswith("healthd_") for action, _ in slack.actions_of(payload))
+            assert slack.who(payload)
+
+
+@given(st.text(max_size=80), st.binary(max_size=200), st.text(max_size=80))
+def test_no_made_up_signature_is_taken(header: str, body: bytes, stamp: str) -> None:
+    assert not is_pagerdutys([SECRET], header, body)
+    assert slacks_problem(SIGNING, stamp, header, body, datetime.now(UTC))
+
+
+@given(st.binary(max_size=200), st.integers(-600, 600))
+def test_slacks_window(body: bytes, late: int) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stamp = str(int((now - timedelta(seconds=late)).timestamp()))
+    mac = hmac.new(SIGNING.encode(), b"v0:" + stamp.encode() + b":" + body, "sha256").hexdigest()
+    assert (slacks_problem(SIGNING, stamp, f"v0={mac}", body, now) == "") is (abs(late) <= 300)
