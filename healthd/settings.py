@@ -45,6 +45,12 @@ def _split_at_commas(value: Any) -> Any:
     return tuple(v.strip() for v in value.split(",") if v.strip()) if isinstance(value, str) else value
 
 
+def _secret_address(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        _web_address(value.get_secret_value())
+    return value
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -93,10 +99,12 @@ class Settings(BaseSettings):
 
     self_watch: bool = Field(True, description="watch healthd itself: late checks, stuck messages, reloads, store")
     outbox_stuck: Duration = Field(timedelta(minutes=5), description="a message waiting so long is stuck")
-    heartbeat_url: SecretStr | None = Field(
+    heartbeat_url: Annotated[SecretStr | None, AfterValidator(_secret_address)] = Field(
         None, description="pinged while healthd is able to work: a dead man's switch"
     )
-    heartbeat_every: Duration = Field(timedelta(seconds=60), description="how often it is pinged")
+    heartbeat_every: Duration = Field(
+        timedelta(seconds=60), ge=timedelta(seconds=1), description="how often it is pinged"
+    )
 
     allowed_commands: Words = Field((), description="programs the command probe may run; empty: none")
     allowed_load_hosts: HostWords = Field(

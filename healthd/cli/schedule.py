@@ -49,6 +49,7 @@ def next_(until: str, start: str, system: str, folders: tuple[str, ...], output:
                 "local": at.astimezone(catalogue.systems[check_id.partition("/")[0]].zone).isoformat(),
                 "check": check_id,
                 "cadence": cadence,
+                "kind": "attestation" if check_id in catalogue.tasks else "check",
             }
             for at, check_id, cadence in runs
         ])  # fmt: skip
@@ -57,7 +58,9 @@ def next_(until: str, start: str, system: str, folders: tuple[str, ...], output:
     for at, check_id, cadence in runs:
         local = at.astimezone(catalogue.systems[check_id.partition("/")[0]].zone)
         wait = format_duration((at - now).total_seconds())
-        rows.append((f"{local:%a %Y-%m-%d %H:%M %Z}", f"in {wait}", plain(cadence or "own rule"), plain(check_id)))
+        task = " (attestation)" if check_id in catalogue.tasks else ""
+        what = plain(check_id + task)
+        rows.append((f"{local:%a %Y-%m-%d %H:%M %Z}", f"in {wait}", plain(cadence or "own rule"), what))
     print_table(("WHEN", "", "CADENCE", "CHECK"), rows)
     every: dict[str, int] = {}
     for check in checks:

@@ -17,6 +17,7 @@ from healthd.model.records import Record
 from healthd.model.units import Unit, format_duration
 
 KIND = "attestation"
+PUNCTUAL = timedelta(minutes=5)
 
 
 def request_id(check_id: str, at: datetime, incident: str = "") -> str:
@@ -25,14 +26,21 @@ def request_id(check_id: str, at: datetime, incident: str = "") -> str:
     return f"ATT-{at.astimezone(UTC):%Y%m%d-%H%M%S}-{digest}"
 
 
-def asked(check: Check, task: Task, at: datetime, incident: Incident | None = None) -> Request:
-    """The task is asked for: at a firing of its cadence, or at an incident's end."""
+def asked(
+    check: Check, task: Task, at: datetime, incident: Incident | None = None, *, now: datetime | None = None
+) -> Request:
+    """The task is asked for: at a firing of its cadence, or at an incident's end.
+
+    Where people are asked much later (`now`), because healthd was away, they get their time all the same; what is to
+    follow an incident is due so long after its end.
+    """
+    late = incident is None and now is not None and now - at > PUNCTUAL
     return Request(
         id=request_id(check.id, at, incident.id if incident else ""),
         check_id=check.id,
         title=check.title + (f": {incident.title}" if incident else ""),
         asked_at=at,
-        due_by=at + task.due,
+        due_by=(now if late and now else at) + task.due,
         cadence=check.cadences[0] if check.cadences else "",
         incident=incident.id if incident else "",
         who=task.who,
@@ -86,7 +94,8 @@ def reminders(request: Request, task: Task, now: datetime) -> int:
     """How often it should have been asked for again by now. From when it is overdue on, its incident says so."""
     if not request.is_open or task.remind <= timedelta(0) or now >= request.late_from:
         return request.reminded
-    return max(request.reminded, int((now - request.asked_at) / task.remind))
+    told_at = request.due_by - task.due
+    return max(request.reminded, int((now - told_at) / task.remind))
 
 
 def reminded(request: Request, count: int) -> Request:

@@ -155,7 +155,8 @@ class Attestations:
             self._ended.append(incident)
 
     def _due_now(self, now: datetime) -> list[Request]:
-        return [pure.asked(self._tasks[id_], _task(self._tasks[id_]), at) for id_, at in self._firings.due(now)]
+        due = ((self._tasks[id_], at) for id_, at in self._firings.due(now))
+        return [pure.asked(check, _task(check), at, now=now) for check, at in due]
 
     def _following(self) -> list[Request]:
         """Of the incidents that ended: what they are to be followed by. Overdue tasks are followed by nothing."""

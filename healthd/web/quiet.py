@@ -51,6 +51,8 @@ async def add_window(
         ahead = parse_duration(notice.strip()) if notice.strip() else USUAL_NOTICE
     except UnitError as error:
         raise RequestError(400, f"notice: {error}") from None
+    except OverflowError:
+        raise RequestError(400, f"notice: {notice.strip()[:40]} is too long") from None
     known = desk.daemon.catalogue.systems.get(system)
     if known is not None and (wrong := [name for name in spared if name not in known.severities]):
         scale = ", ".join(known.severities)

@@ -63,6 +63,15 @@ def test_reminders_missed_while_healthd_was_away_are_one_and_none_is_told_twice(
     assert reminders(REQUEST, replace(TASK, remind=timedelta(0)), at(18)) == 0
 
 
+def test_who_is_asked_late_because_healthd_was_away_gets_the_same_time() -> None:
+    late = asked(CHECK, TASK, NOW, now=at(48))
+    assert (late.id, late.due_by, late.state(at(48))) == (REQUEST.id, at(72), "due")
+    assert (reminders(late, TASK, at(50)), reminders(late, TASK, at(55))) == (0, 1)
+    assert asked(CHECK, TASK, NOW, now=at(0.01)) == REQUEST
+    follow = asked(CHECK, TASK, NOW, make_incident(), now=at(48))
+    assert follow.due_by == at(24), "a post-mortem is due after the incident's end"
+
+
 def test_who_and_when_is_kept_and_that_it_was_late() -> None:
     signed = given(REQUEST, at(2), "ada", "took 5 min", "https://wiki.example/1")
     assert (signed.state(at(3)), signed.given_by, signed.closed_at, signed.was_late) == ("given", "ada", at(2), False)

@@ -59,6 +59,7 @@ async def overview(request: Request) -> Response:
         incidents=by_severity(daemon.catalogue, daemon.incidents.values())[:INCIDENTS],
         systems=_summaries(daemon, found),
         own=_own(daemon),
+        maintained=[window for window in daemon.windows.known if window.state(desk_of(request).now()) == "active"],
         **_listing(request, shown, found),
     )
 
