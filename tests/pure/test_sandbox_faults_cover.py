@@ -11,6 +11,7 @@ from tests.pure.truth_table import catalogue_of
 CHOSEN: dict[str, set[str]] = {
     "syncup": {"deploy-staging", "deploy-production", "rollback"},
     "synk": set(),
+    "social-live": set(),
 }
 
 

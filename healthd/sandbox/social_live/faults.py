@@ -189,10 +189,6 @@ _PERFORMANCE: tuple[Fault[Production], ...] = (
         _use_backend(memory=0.92), _use_backend(memory=0.45), incident=Opens("high-memory-usage", "Severity 2"),
     ),
     Fault(
-        "memory-growing", "the backend's pods use 83% of their memory", ("scaling-memory",), _SOON,
-        _use_backend(memory=0.83), _use_backend(memory=0.45), incident=Opens("scale-up", "Severity 3"),
-    ),
-    Fault(
         "cpu-high", "the backend's pods use 80% of their CPU", ("scaling-cpu",), _SOON,
         _use_backend(cpu=0.8), _use_backend(cpu=0.3), incident=Opens("scale-up", "Severity 3"),
     ),
@@ -245,7 +241,7 @@ _CLUSTER: tuple[Fault[Production], ...] = (
     Fault(
         "node-down", "node-3 does not say how it is", ("nodes",), _HELD,
         _now(lambda w: w.platform.cluster.nodes["node-3"].go_silent()),
-        _now(lambda w: w.platform.cluster.nodes["node-3"].recover()), incident=Opens("cluster-degraded", "Severity 3"),
+        _now(lambda w: w.platform.cluster.nodes["node-3"].recover()), incident=Opens("cluster-degraded", "Severity 2"),
     ),
     Fault(
         "pod-crash-looping", "one of the backend's three pods crashes again and again", ("pods", "backend-pods"), _HELD,
@@ -266,11 +262,6 @@ _CLUSTER: tuple[Fault[Production], ...] = (
         "autoscaler-at-maximum", "the autoscaler has made 50 pods and wants more", ("autoscaler",), _HELD,
         _now(lambda w: w.platform.autoscaler.go_to_maximum()), _now(lambda w: w.platform.autoscaler.recover()),
         incident=Opens("scale-up", "Severity 3"),
-    ),
-    Fault(
-        "rollout-stalled", "the backend's rollout does not get ahead", ("backend-pods",), _HELD,
-        _now(lambda w: w.platform.backend.stall()), _now(lambda w: w.platform.backend.recover()),
-        quiet=("rollout",), incident=Opens("service-down", "Severity 1"),
     ),
     Fault(
         "rollout-unfinished", "one of the backend's pods is not of the newest image yet", ("rollout",), _MINUTE,

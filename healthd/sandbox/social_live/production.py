@@ -159,7 +159,7 @@ class Production:
         holds = ("ERROR", "DOWN", "RESPONSE", "MEMORY", "SCALING", "UNABLE", "ROLLOUT")
         return {
             "SOCIAL_LIVE_EVERY": "5s",
-            "SOCIAL_LIVE_RATE_WINDOW": "10s",
+            "SOCIAL_LIVE_RATE_WINDOW": "6s",
             **{f"SOCIAL_LIVE_{hold}_HOLD": "3s" for hold in holds},
             "SOCIAL_LIVE_AGAIN": _EVERY_MINUTE,
             "SOCIAL_LIVE_DRILL_AGAIN": "*/5 * * * *",
