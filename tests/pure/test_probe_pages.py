@@ -24,3 +24,5 @@ def test_the_page_names_every_measure_and_parameter(kind: str) -> None:
     parameters = PROBES[kind].Params.model_json_schema()["properties"]
     missing = [name for name in (*PROBES[kind].measures, *parameters) if f"`{name}`" not in page]
     assert not missing
+    assert re.search(rf"\btype: {kind}\b", page), "no example"
+    assert re.search(r"UNKNOWN|[Ww]hen it fails|failures: \[AWS\]", page), "not a word on failures"
