@@ -33,15 +33,16 @@ Documents = Mapping[str, Mapping[str, Documented]]
 
 
 def by_calendar(catalogue: Catalogue) -> Iterator[Check]:
-    """The checks of the four systems with the cadences they have by calendar; one more for a cadence without any."""
-    for check in catalogue.checks.values():
+    """The checks and attestations of the four systems that have a calendar; one more for a cadence without any."""
+    everything = [*catalogue.checks.values(), *catalogue.tasks.values()]
+    for check in everything:
         pairs = list(zip(check.cadences, check.rules, strict=False))
         timed = [(name, rule) for name, rule in pairs if not rule.is_interval]
         assert not any(rule.crons for rule in check.rules[len(pairs) :]), f"{check.id} has a calendar of its own"
         if check.system in CALENDARS and timed:
             names, rules = zip(*timed, strict=True)
             yield dataclasses.replace(check, cadences=names, rules=rules, enabled=True)
-    used = {(check.system, name) for check in catalogue.checks.values() for name in check.cadences}
+    used = {(check.system, name) for check in everything for name in check.cadences}
     for system in CALENDARS.keys() & catalogue.systems.keys():
         for name, cadence in catalogue.systems[system].cadences.items():
             if not cadence.rule.is_interval and (system, name) not in used:
