@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TypeVar
@@ -38,6 +39,7 @@ from healthd.model.runbook import (
     Runbook,
     Window,
 )
+from healthd.model.units import format_duration
 
 S = TypeVar("S", bound=DeclaredShape)
 
@@ -192,6 +194,7 @@ class RunbookReader:
             )  # fmt: skip
 
     def _escalation(self, frame: Frame) -> Iterator[EscalationLevel]:
+        longest: dict[str, tuple[timedelta, str]] = {}  # by severity: the longest time so far, and whose
         for d, s in self._declared("escalation", EscalationShape, frame):
             body = frame.sections.named["escalation"][d.name].body
             for severity in s.after:
@@ -199,8 +202,28 @@ class RunbookReader:
                 check_severity(frame, severity, where, self._context)
             for index, channel in enumerate(s.channels):
                 self._channels.append((channel, Reference(body, ("channels", index), f"escalation: {d.name!r}")))
+            self._doubt_level(d.name, s, body, frame, longest)
             after = MappingProxyType(dict(s.after))
-            yield EscalationLevel(d.name, d.title, d.source, s.who, after, s.description, s.covers, s.channels)
+            yield EscalationLevel(
+                d.name, d.title, d.source, s.who, after, s.description, s.covers, s.channels, s.until
+            )  # fmt: skip
+
+    def _doubt_level(
+        self, name: str, shape: EscalationShape, body: Node, frame: Frame, longest: dict[str, tuple[timedelta, str]]
+    ) -> None:
+        """Warn about a name that is nearly a contact's, and about a level that comes later than it says."""
+        subject = f"escalation: {name!r}"
+        contacts = frame.sections.named["contacts"]
+        if shape.who and shape.who not in contacts and (near := nearest(shape.who, contacts)):
+            self._context.warn(body, f"{subject}: no contact {shape.who!r}; did you mean {near!r}?", ("who",))
+        for severity, after in shape.after.items():
+            before, whose = longest.setdefault(severity, (after, name))
+            if after < before:
+                sooner, later = (format_duration(time.total_seconds()) for time in (after, before))
+                doubt = f"{subject}: {sooner} for {severity} is sooner than {later} of {whose!r}, which it waits for"
+                self._context.warn(body, doubt, ("after", severity))
+            else:
+                longest[severity] = (after, name)
 
     def _check_cadence(self, name: str, where: Reference, frame: Frame) -> None:
         if name not in frame.cadences and frame.sections.complete:

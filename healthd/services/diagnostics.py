@@ -150,13 +150,17 @@ class Diagnostics:
             self._places.release()
 
     async def _look(self, incident: Incident, step: Step) -> Outcome:
-        """The answer of its own look, or of the check it names; one that others have just asked for is shared."""
+        """The answer of its own look, or of the check it names; one that others have just asked for is shared.
+
+        A check that runs all the time is run now. One of the calendar is looked through without being run: its incident
+        belongs to its day, and is none for the middle of the night.
+        """
         system = incident.system
         check = step.look or self._house.corridor.checks.get(step.check)
         if check is None:
             raise LookupError(f"the check {step.check} is no longer there")
         now = self._house.now()
-        if step.look is None:
+        if check.interval is not None:
             latest = self._house.corridor.latest.get(check.id)
             if latest is not None and latest.error_kind != "stopped" and latest.started >= self._seen_failing(incident):
                 return latest

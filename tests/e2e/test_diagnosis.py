@@ -75,12 +75,15 @@ def test_what_real_servers_say_follows_the_first_message(
         suggest: "redis-cli CONFIG SET maxmemory 8mb  # was {{value}}"
       - {{title: The other site, probe: {{type: http, url: "{nginx.url}/"}}}}
       - {{title: Queue, check: queue}}
+      - {{title: Month, check: monthly}}
       - {{title: Search, probe: {{type: redis, url: "redis://:hunter2@127.0.0.1:1"}}}}
       - {{title: Ask whoever deployed last}}
 """
     queue = f"""\
   - {{name: queue, every: 1h, probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
      thresholds: {{measure: length, critical: "> 10"}}}}
+  - {{name: monthly, cron: "0 9 1 1 *", probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
+     thresholds: {{measure: length, critical: "< 10"}}}}
 """
     url = f"http://127.0.0.1:{free_port()}/"
     daemon = new_daemon(shop(url, steps, queue), webhook_url=receiver.url, webhook_secret=SECRET).start()
@@ -93,24 +96,26 @@ def test_what_real_servers_say_follows_the_first_message(
     assert (second["event"], second["update"]["kind"]) == ("updated", "diagnosed")
     assert second["incident"]["id"] == first["incident"]["id"]
     found = second["diagnosis"]
-    assert (found["steps"], found["answered"]) == (5, 5)
+    assert (found["steps"], found["answered"]) == (6, 6)
     assert found["seconds"] < 5
-    memory, search = found["findings"]
+    memory, month, search = found["findings"]
+    assert month["text"] == "Month: length 0, limit < 10"
     assert memory["text"].startswith("Redis uses ")
     assert memory["text"].endswith("of its memory (limit > 80%)")
     assert memory["command"].startswith("redis-cli CONFIG SET maxmemory 8mb  # was ")
     assert "{value}" not in str(second)
     assert "connection refused" in search["text"]
     by_title = {r["title"]: r for r in found["results"]}
-    assert list(by_title) == ["Connections", "Memory of Redis", "The other site", "Queue", "Search"]
+    assert list(by_title) == ["Connections", "Memory of Redis", "The other site", "Queue", "Month", "Search"]
     assert by_title["Connections"]["level"] == "ok"
     assert "used" in by_title["Connections"]["text"]
     assert "length 0" in by_title["Queue"]["text"]
     assert "hunter2" not in str(second)
-    incident = only_incident(daemon)
+    incident = only_incident(daemon)  # a calendar's check opens none out of its time
+    assert daemon.metric("healthd_check_runs_total", check="monthly", status="critical") == 0
     assert incident["diagnosis"] == found
     (entry,) = [e for e in incident["timeline"] if e["kind"] == "diagnosed"]
-    assert entry["text"].startswith("diagnosed: 5 of 5 steps answered in ")
+    assert entry["text"].startswith("diagnosed: 6 of 6 steps answered in ")
     page = daemon.http.get(f"/incidents/{incident['id']}").text
     assert memory["text"].replace(">", "&gt;") in page
     assert "# was " in page

@@ -87,3 +87,18 @@ def test_levels_of_escalation_name_channels_there_are(tmp_path: Path) -> None:
     chain = PLAYBOOK + "    escalation: {l1: {channels: pagreduty}}\n"
     (problem,) = lines(tmp_path, chain)
     assert "escalation: 'l1': unknown channel 'pagreduty'; did you mean 'pagerduty'?" in problem
+
+
+def test_levels_that_can_hardly_be_meant_are_warned_about(tmp_path: Path) -> None:
+    chain = (
+        "    contacts: {second-level: {address: x}}\n"
+        "    escalation:\n"
+        "      l1: {who: somebody, after: {critical: 1h}}\n"
+        "      l2: {who: secondlevel, after: {critical: 30m, warning: 1h}}\n"
+        "      l3: {who: second-level, after: {critical: 1h, warning: 2h}}\n"
+    )
+    found = catalogue(tmp_path, PLAYBOOK + chain)
+    assert [warning.partition(": ")[2] for warning in found.warnings] == [
+        "escalation: 'l2': no contact 'secondlevel'; did you mean 'second-level'?",
+        "escalation: 'l2': 30m for critical is sooner than 1h of 'l1', which it waits for",
+    ]
