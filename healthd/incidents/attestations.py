@@ -34,7 +34,7 @@ def asked(
     Where people are asked much later (`now`), because healthd was away, they get their time all the same; what is to
     follow an incident is due so long after its end.
     """
-    late = incident is None and now is not None and now - at > PUNCTUAL
+    late = incident is None and now is not None and now - at > min(PUNCTUAL, task.due / 10)
     return Request(
         id=request_id(check.id, at, incident.id if incident else ""),
         check_id=check.id,
@@ -108,8 +108,8 @@ def look(requests: Sequence[Request], now: datetime, zone: ZoneInfo) -> Observat
     open_ = sorted((r for r in requests if r.is_open), key=lambda r: r.late_from)
     overdue = max((now - open_[0].late_from).total_seconds(), 0.0) if open_ else 0.0
     measurements = (Measurement("due", len(open_)), Measurement("overdue", overdue, Unit.SECONDS))
-    text = "\n".join(f"{r.id}: {r.title}{_who(r)}, due by {_clock(r.due_by, zone)}" for r in open_[:20])
-    evidence = (Evidence("Asked for", text),) if open_ else ()
+    text = "\n".join(f"healthd attest {r.id}: {r.title}{_who(r)}, due by {_clock(r.due_by, zone)}" for r in open_[:20])
+    evidence = (Evidence("To be signed for", text),) if open_ else ()
     note = f"nobody has signed for it: {_when(open_[0], zone)}" if overdue > 0 else ""
     return Observation(measurements, evidence, note)
 

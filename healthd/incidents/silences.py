@@ -28,18 +28,18 @@ _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 
 def facts(incident: Incident, check: Check) -> Mapping[str, str]:
-    """What matchers look at: the check's labels, and over them what every incident has (see OWN).
+    """What matchers look at: the labels of a check that fails, and over them what every incident has (see OWN).
 
     `check` is system/name, `name` the check's name alone.
     """
     return {
         **check.labels,
-        "system": incident.system,
+        "system": check.system,
         "check": check.id,
         "name": check.name,
         "severity": incident.severity,
         "level": incident.level.name.lower(),
-        "playbook": incident.playbook,
+        "playbook": check.playbook or incident.playbook,
         "incident": incident.id,
     }
 

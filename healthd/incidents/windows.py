@@ -52,8 +52,8 @@ def make(planned: Maintenance, now: datetime) -> Maintenance:
 
 
 def covers(window: Maintenance, incident: Incident, check: Check) -> bool:
-    """Whether it keeps this incident quiet while it is open."""
-    if window.system != incident.system or incident.severity in window.except_severities:
+    """Whether it keeps this incident quiet while it is open, as far as `check` is what fails."""
+    if window.system != check.system or incident.severity in window.except_severities:
         return False
     return not any(_fits(glob, check) for glob in window.except_checks)
 

@@ -151,7 +151,7 @@ class Attestations:
         return pure.from_record(record)
 
     def _heard(self, decision: Decision, incident: Incident) -> None:
-        if decision.event == "resolved":
+        if decision.event == "resolved":  # one that was merged is its storm's from now on
             self._ended.append(incident)
 
     def _due_now(self, now: datetime) -> list[Request]:
@@ -165,8 +165,8 @@ class Attestations:
         for check in self._tasks.values():
             task, since = _task(check), self._firings.since.get(check.id)
             for incident in ended:
-                mine = incident.system == check.system and incident.severity in task.severities
-                at = incident.resolved_at
+                at, mine = incident.resolved_at, incident.system == check.system and not incident.merged_into
+                mine = mine and incident.severity in task.severities
                 if mine and at and since and at >= since and incident.check_id not in self._tasks:
                     found.append(pure.asked(check, task, at, incident))
         return found

@@ -85,7 +85,7 @@ def test_what_is_exempt_is_told_all_the_same(severities: tuple[str, ...], checks
 
 
 def test_it_is_about_its_own_system() -> None:
-    assert not covers(WINDOW, make_incident(system="other"), make_check(system="other"))
+    assert not covers(WINDOW, make_incident(), make_check(system="other"))
 
 
 @pytest.mark.parametrize(
