@@ -129,7 +129,10 @@ class Cases:
         """What was decided is durable: tell those who listen."""
         for decision, incident in written.heard:
             for listener in self.listeners:
-                listener(decision, incident)
+                try:
+                    listener(decision, incident)
+                except Exception:  # what one of them makes of it is no concern of the check, nor of the others
+                    log.exception("listener_failed", incident=incident.id, happened=decision.event)
 
     def prune(self) -> None:
         """Forget what is over and cannot be reopened."""

@@ -156,7 +156,7 @@ class Reports:
                 outcomes=outcomes,
                 before=before,
                 incidents=await self._incidents(found, before, run.due),
-                open_by_check={i.check_id: i.id for i in self._house.corridor.incidents.values()},
+                open_by_check=dict(self._house.corridor.incident_of),
                 tasks=await self._tasks(found),
                 points=points,
                 growth=growing,
