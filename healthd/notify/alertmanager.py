@@ -211,6 +211,7 @@ def _annotations(body: Mapping[str, Any]) -> dict[str, str]:
         "likely_cause": likely,
         "first_command": command,
         "acknowledged_by": incident["acknowledged_by"],
+        "checks": "\n".join([words.together(body), *words.checks(body)]).strip(),
         "values": "\n".join(f"{words.measured(value)}: {words.reading(value)}" for value in body["values"][:20]),
     }
 

@@ -75,8 +75,12 @@ def brief(body: Mapping[str, Any]) -> Mapping[str, Any]:
     update = body.get("update")
     if update and update.get("kind") == "diagnosed":
         update = {**update, "text": "looked through the playbook"}
+    members = body.get("members")
+    if members:
+        members = {**members, "checks": [{**check, "reason": ""} for check in members["checks"]]}
     return {
-        **body, "values": [], "evidence": [], "playbook": None, "suppressed": [], "diagnosis": None, "update": update,
+        **body, "lead": [], "first_step": None, "members": members, "values": [], "evidence": [], "playbook": None,
+        "suppressed": [], "diagnosis": None, "update": update,
         "incident": {**body["incident"], "reason": ""},
     }  # fmt: skip
 

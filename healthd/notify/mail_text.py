@@ -103,6 +103,9 @@ def _incident(body: Mapping[str, Any]) -> str:
     parts = [f'<h2 style="border-left:6px solid {colour};padding-left:.5em">{html.escape(words.headline(body))}</h2>']
     parts += [f"<p><b>{html.escape(news)}</b></p>"] if (news := words.news(body)) else []
     parts += [f"<p>{html.escape(incident['reason'])}</p>"] if incident["reason"].strip() else []
+    if lines := words.checks(body):
+        listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        parts.append(f"<p><b>{html.escape(words.together(body))}</b></p><ul>{listed}</ul>")
     if body["event"] in words.FULL or body["event"] == "updated":
         parts += _details(body)
     facts = [

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import structlog
 from pydantic import AfterValidator, Field, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
@@ -45,6 +46,8 @@ def _check_address(url: str) -> str:
 
 Address = Annotated[str, AfterValidator(_check_address)]
 
+log = structlog.get_logger("healthd.notify")
+
 
 class PagerDuty:
     """Triggers and resolves alerts. All events of one incident carry its key, so PagerDuty keeps them as one alert."""
@@ -61,11 +64,10 @@ class PagerDuty:
         changes: bool = True  # whether rollouts that a diagnosis names are sent as change events
 
     def __init__(self, options: Options, context: Context) -> None:
-        self._options, self._key = options, options.routing_key.get_secret_value()
-        self._http, self._changes = (
-            http.HttpSender(url, now=context.now, timeout=options.timeout, secrets=[self._key], advice=ADVICE)
-            for url in (options.url, change_url(options.url))
-        )
+        self._options, self._key, self._name = options, options.routing_key.get_secret_value(), context.name
+        self._http = self._sender(options.url, context)
+        change = change_url(options.url)
+        self._changes = self._sender(change, context) if change and options.changes else None
 
     async def send(self, message: Message) -> None:
         """Trigger, acknowledge or resolve. A test triggers at severity info and resolves at once.
@@ -76,9 +78,8 @@ class PagerDuty:
         if message.event == "acknowledged":
             await self._enqueue(acknowledge(body))
             return
-        if self._options.changes and (body.get("update") or {}).get("kind") == "diagnosed":
-            for change in changes(body):
-                await self._enqueue(change, self._changes)
+        if (body.get("update") or {}).get("kind") == "diagnosed":
+            await self._tell_changes(body)
         if message.event != "resolved":
             await self._enqueue(self._illustrated(trigger(body), body))
         if message.event in ("resolved", "test"):
@@ -87,7 +88,22 @@ class PagerDuty:
     async def close(self) -> None:
         """Release connections."""
         await self._http.close()
-        await self._changes.close()
+        if self._changes is not None:
+            await self._changes.close()
+
+    def _sender(self, url: SecretStr, context: Context) -> http.HttpSender:
+        timeout = self._options.timeout
+        return http.HttpSender(url, now=context.now, timeout=timeout, secrets=[self._key], advice=ADVICE)
+
+    async def _tell_changes(self, body: Mapping[str, Any]) -> None:
+        """Beside the alert: one that PagerDuty refuses does not hold up the alert."""
+        for change in changes(body) if self._changes is not None else ():
+            try:
+                await self._enqueue(change, self._changes)
+            except ChannelError as error:
+                if not error.permanent:
+                    raise
+                log.warning("change_refused", channel=self._name, reason=error.reason)
 
     def _illustrated(self, event: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
         """With the links and images of the options."""
@@ -147,9 +163,10 @@ def changes(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return events
 
 
-def change_url(url: SecretStr) -> SecretStr:
-    """Where change events go, beside where alerts do."""
-    return SecretStr(re.sub(r"/enqueue/?$", "/change/enqueue", url.get_secret_value()))
+def change_url(url: SecretStr) -> SecretStr | None:
+    """Where change events go, beside where alerts do; None for an address that is not PagerDuty's own."""
+    alerts, found = url.get_secret_value(), re.compile(r"/enqueue/?$")
+    return SecretStr(found.sub("/change/enqueue", alerts)) if found.search(alerts) else None
 
 
 def _placed(url: str, body: Mapping[str, Any]) -> str:
@@ -207,6 +224,7 @@ def _details(body: Mapping[str, Any]) -> dict[str, Any]:
         "evidence": {e["title"] or "evidence": e["text"] for e in body["evidence"]},
         "playbook": _playbook(playbook) if playbook else None,
         "news": words.news(body),
+        "checks": [words.together(body), *words.checks(body)] if words.checks(body) else [],
         "likely cause": words.cause(body)[0],
         "try first": words.cause(body)[1],
         "suppressed": body["suppressed"],

@@ -9,13 +9,14 @@ from typing import Any
 
 from healthd.model.incidents import Message
 from healthd.notify.compose import compose_test, rfc3339
+from healthd.notify.lead import first_step, lead
 
 
 def sample_body(at: datetime, public_url: str = "") -> dict[str, Any]:
     """The body of a message about an example."""
     body = dict(compose_test("example", at, public_url).body)
     base = public_url.rstrip("/") or "https://healthd.example"
-    return body | {
+    example = body | {
         "event": "firing",
         "pagerduty": "critical",
         "incident": {
@@ -65,6 +66,9 @@ def sample_body(at: datetime, public_url: str = "") -> dict[str, Any]:
         },
         "suppressed": ["shop/basket"],
     }  # fmt: skip
+    example["first_step"] = first_step(example)
+    example["lead"] = lead(example)
+    return example
 
 
 def as_test(

@@ -47,6 +47,7 @@ def render(body: Mapping[str, Any]) -> dict[str, Any]:
     if news := words.news(body):
         blocks.append(section(f"*{escape(news, MAX_REASON)}*"))
     blocks.append(section(escape(body["incident"]["reason"].strip() or "No reason given.", MAX_REASON)))
+    blocks += _members(body)
     if body["event"] in words.FULL:
         blocks += _cause(body)
     if body["event"] not in ("updated", "acknowledged"):
@@ -115,6 +116,8 @@ def reply(body: Mapping[str, Any]) -> dict[str, Any]:
     blocks = [section(line)]
     if body["event"] in ("firing", "worsened", "reopened", "escalated"):
         blocks += _cause(body) + _values(body["values"])
+    if (body.get("update") or {}).get("kind") in ("joined", "recovered", "storm"):
+        blocks += _members(body)
     if (body.get("update") or {}).get("kind") == "diagnosed":
         blocks += _cause(body) + _results(body["diagnosis"])
     return {"text": _fallback(body), "blocks": blocks[:MAX_BLOCKS]}
@@ -160,6 +163,15 @@ def _cause(body: Mapping[str, Any]) -> list[Block]:
     if command and found:
         text += f"\nTry first:\n{code(command, 1200)}"
     return [section(text.strip())] if text and found else []
+
+
+def _members(body: Mapping[str, Any]) -> list[Block]:
+    """The checks of an incident that has several."""
+    lines = words.checks(body)
+    if not lines:
+        return []
+    shown = "\n".join(escape(line, 240) for line in lines)
+    return [section(f"*{escape(words.together(body), 300)}*\n{shown}")]
 
 
 def _results(diagnosis: Mapping[str, Any] | None) -> list[Block]:

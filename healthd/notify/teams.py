@@ -108,6 +108,8 @@ def _incident(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     parts = [{**_text(news, MAX_LINE), "weight": "bolder"}] if (news := words.news(body)) else []
     if incident["reason"].strip():
         parts.append(_text(incident["reason"], MAX_LINE))
+    if lines := words.checks(body):
+        parts.append(_text("\n".join([words.together(body), *lines]), MAX_TEXT))
     likely, command = words.cause(body)
     if body["event"] in words.FULL or body["event"] == "updated":
         parts += [_text(f"Likely cause: {likely}", MAX_LINE)] if likely else []

@@ -89,15 +89,33 @@ def lasted(incident: Mapping[str, Any]) -> str:
 
 
 def cause(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The likely cause and the first command to try, each "" where there is none: what was found comes before what the
-    playbook supposes."""
-    playbook = body.get("playbook") or {}
-    findings = (body.get("diagnosis") or {}).get("findings") or []
-    steps = [*playbook.get("diagnostics", ()), *playbook.get("remediation", ())]
-    first = next((step["command"] for step in steps if step["command"].strip()), "")
-    if findings:
-        return str(findings[0]["text"]), str(findings[0]["command"] or first)
-    return str(playbook.get("likely_cause", "")), str(first)
+    """The likely cause and the first command to try, each "" where there is none."""
+    likely = next((line["text"] for line in body.get("lead") or () if line["name"] == "Likely cause"), "")
+    return str(likely), str((body.get("first_step") or {}).get("command", ""))
+
+
+def together(body: Mapping[str, Any]) -> str:
+    """How many checks fail where an incident has several, and of which systems; "" for one check."""
+    members = body.get("members")
+    if not members or members["total"] < 2:
+        return ""
+    text = f"{members['failing']} of {members['total']} checks fail"
+    if len(members["systems"]) > 1:
+        text += ": " + ", ".join(f"{s['title'] or s['name']} {s['failing']}" for s in members["systems"])
+    return text
+
+
+def checks(body: Mapping[str, Any]) -> list[str]:
+    """A line for each check of an incident that has several, the worst first, and how many are not listed."""
+    members = body.get("members")
+    if not members or members["total"] < 2:
+        return []
+    lines = [
+        f"{'✅' if check['recovered'] else LEVEL_SIGNS.get(check['level'], '⚪')} {check['id']}"
+        + (f": {check['reason']}" if check["reason"] else "")
+        for check in members["checks"]
+    ]
+    return lines + ([f"and {members['more']} more"] if members["more"] else [])
 
 
 def reading(value: Mapping[str, Any]) -> str:
@@ -146,7 +164,7 @@ def _plain_incident(body: Mapping[str, Any]) -> str:
     incident = body["incident"]
     opened = f"{datetime.fromisoformat(incident['opened_at']):%Y-%m-%d %H:%M} UTC"
     over = lasted(incident)
-    lines = [line for line in (news(body), incident["reason"]) if line]
+    lines = [line for line in (news(body), incident["reason"], together(body)) if line]
     lines += [f"Since {opened}" + (f", lasted {over}" if over else "")]
     if incident["acknowledged_by"] and body["event"] != "acknowledged":
         lines.append(f"Acknowledged by {incident['acknowledged_by']}")
@@ -161,6 +179,7 @@ def _plain_details(body: Mapping[str, Any]) -> list[str]:
     likely, command = cause(body)
     lines = [f"Likely cause: {likely}"] if likely else []
     lines += [f"Try first: {command}"] if command else []
+    lines += ["", *checks(body)] if checks(body) else []
     lines += ["", *(f"{measured(value)}: {reading(value)}" for value in body["values"][:10])]
     for evidence in [e for e in body["evidence"] if e["text"].strip()][:3]:
         lines += ["", f"{evidence['title'] or 'Evidence'}:", evidence["text"].strip()]

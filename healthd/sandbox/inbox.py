@@ -66,6 +66,7 @@ class Inbox:
                 web.get("/messages", self._json),
                 web.post(self._slack_path, self._slack),
                 web.post("/pagerduty/v2/enqueue", self._pagerduty),
+                web.post("/pagerduty/v2/change/enqueue", self._change),
                 web.post("/webhook", self._webhook),
             ]
         )
@@ -100,6 +101,14 @@ class Inbox:
         key = (body or {}).get("dedup_key") or secrets.token_hex(16)
         answer = {"status": "success", "message": "Event processed", "dedup_key": key}
         return web.json_response(answer, status=202)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        """A change event: what was rolled out."""
+        body = _json_object(await request.text()) or {}
+        summary = str((body.get("payload") or {}).get("summary") or "")
+        refused = "" if summary and body.get("routing_key") == self.routing_key else "no summary, or an unknown key"
+        self._keep("PagerDuty", f"change: {summary}", body, refused)
+        return web.json_response({"status": refused or "success"}, status=400 if refused else 202)
 
     async def _webhook(self, request: web.Request) -> web.Response:
         from standardwebhooks.webhooks import Webhook, WebhookVerificationError

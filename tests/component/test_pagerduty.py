@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from healthd.model.catalogue import ChannelSpec, Playbook, Step
-from healthd.model.incidents import ChannelError
+from healthd.model.incidents import ChannelError, Message
 from healthd.model.outcomes import Evidence, Level, Verdict
 from healthd.notify import Channel, build_channel, builtin_channels, compose_test
 from tests.servers.receiver import Answer, Receiver
-from tests.telling import AT, make_message
+from tests.telling import AT, make_incident, make_message
 
 KEY = "0123456789abcdef0123456789abcdef"
 TAKEN: Answer = (202, {}, '{"status":"success","message":"Event processed","dedup_key":"x"}')
@@ -33,7 +34,11 @@ async def channel(receiver: Receiver) -> AsyncIterator[Channel]:
 
 @pytest.mark.parametrize(
     ("event", "action"),
-    [("firing", "trigger"), ("worsened", "trigger"), ("improved", "trigger"), ("resolved", "resolve")],
+    [
+        *((event, "trigger") for event in ("firing", "worsened", "improved", "updated", "escalated", "reopened")),
+        ("acknowledged", "acknowledge"),
+        ("resolved", "resolve"),
+    ],
 )
 async def test_one_event_per_message(channel: Channel, receiver: Receiver, event: str, action: str) -> None:
     await channel.send(make_message(event=event))
@@ -124,3 +129,57 @@ def test_wrong_settings_are_named_all_at_once_without_their_values() -> None:
     assert slack == "HEALTHD_SLACK_WEBHOOK_URL: not a web address: expected https://host/path"
     assert pagerduty == "HEALTHD_PAGERDUTY_URL: not a web address: expected https://host/path"
     assert webhook.startswith("HEALTHD_WEBHOOK_SECRET: no secret")
+
+
+def diagnosed(**more: Any) -> Message:
+    """A diagnosis that found a rollout, and something else."""
+    findings = [
+        {"title": "a", "level": "warning", "text": "backend deployed 12 minutes ago: roll back?",
+         "command": "kubectl rollout undo deployment/backend -n shop"},
+        {"title": "b", "level": "critical", "text": "Redis is full", "command": "redis-cli info memory"},
+    ]  # fmt: skip
+    incident = make_incident(details={"diagnosis": {"findings": findings, "results": []}})
+    update = {"kind": "diagnosed", "text": "diagnosed: 2 of 2"}
+    return make_message(event="updated", incident=incident, update=update, **more)
+
+
+async def test_a_rollout_that_was_found_is_a_change_event(channel: Channel, receiver: Receiver) -> None:
+    await channel.send(diagnosed())
+    change, alert = receiver.requests
+    assert change.path == "/v2/change/enqueue"
+    assert change.json["payload"] == {
+        "summary": "backend deployed 12 minutes ago: roll back?", "source": "shop", "timestamp": "2026-01-02T15:04:05Z",
+        "custom_details": {
+            "incident": "INC-20260102-150405-abc123", "workload": "deployment/backend",
+            "roll back with": "kubectl rollout undo deployment/backend -n shop",
+        },
+    }  # fmt: skip
+    assert change.json["routing_key"] == KEY
+    assert alert.json["event_action"] == "trigger"
+    assert alert.json["payload"]["custom_details"]["likely cause"] == "backend deployed 12 minutes ago: roll back?"
+
+
+async def test_a_change_that_is_refused_does_not_hold_up_the_alert(channel: Channel, receiver: Receiver) -> None:
+    receiver.script([400], path="/v2/change/enqueue")
+    await channel.send(diagnosed())
+    assert receiver.requests[1].json["event_action"] == "trigger"
+
+
+async def test_links_and_images_of_the_options(receiver: Receiver) -> None:
+    receiver.default = TAKEN
+    options = {
+        "routing_key": KEY, "url": receiver.url + "/alerts",
+        "links": {"Dashboard": "https://grafana.example/d/{system}?check={check}"},
+        "images": {"Latency": "https://grafana.example/render/{check}.png"},
+    }  # fmt: skip
+    channel = build_channel(ChannelSpec("pager", "pagerduty", options))
+    await channel.send(diagnosed())
+    await channel.close()
+    (request,) = receiver.requests  # changes go to PagerDuty's own address alone
+    assert {"href": "https://grafana.example/d/shop?check=web", "text": "Dashboard"} in request.json["links"]
+    href = "https://healthd.example/incidents/INC-20260102-150405-abc123"
+    assert request.json["images"] == [
+        {"src": "https://grafana.example/render/web.png", "alt": "Latency", "href": href}
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="begins with https://"):
+        build_channel(ChannelSpec("p", "pagerduty", {"routing_key": KEY, "images": {"x": "http://x"}}))

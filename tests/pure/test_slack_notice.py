@@ -13,6 +13,7 @@ from healthd.model.incidents import Notice
 from healthd.notify import compose_notice
 from healthd.notify.markdown import to_html, to_plain, to_slack
 from healthd.notify.slack_blocks import render, reply
+from healthd.notify.words import plain
 from tests.pure.test_templates_slack import NASTY, assert_valid, texts, units
 from tests.telling import AT, make_body, make_incident
 
@@ -122,3 +123,23 @@ def test_a_diagnosis_leads_with_the_cause_and_the_first_command() -> None:
     assert "*Likely cause:* Redis is full" in text
     assert "redis-cli" in text
     assert "🔴 Memory: 97%" in text
+
+
+def test_the_checks_of_a_storm_are_listed_and_the_rest_is_counted() -> None:
+    check = {
+        "id": "shop/web-1", "title": "Web", "system": "shop", "level": "critical", "severity": "SEV1",
+        "since": "2026-01-02T15:04:05Z", "reason": "<down>", "url": "", "recovered": False,
+    }  # fmt: skip
+    systems = [{"name": "shop", "title": "The Shop", "failing": 498, "total": 499}, {"name": "b", "title": "", "failing": 1, "total": 1}]  # fmt: skip
+    members = {
+        "total": 500, "failing": 499, "recovered": 1, "storm": True, "worst": "SEV1", "systems": systems,
+        "checks": [check, {**check, "id": "shop/web-2", "recovered": True}], "more": 498,
+    }  # fmt: skip
+    payload = render(make_body(members=members))
+    assert_valid(payload)
+    text = shown(payload)
+    assert "*499 of 500 checks fail: The Shop 498, b 1*" in text
+    assert "🔴 shop/web-1: &lt;down&gt;\n✅ shop/web-2: &lt;down&gt;\nand 498 more" in text
+    update = {"kind": "joined", "text": "3 more checks fail"}
+    assert "and 498 more" in shown(reply(make_body(event="updated", members=members, update=update)))
+    assert "499 of 500 checks fail" in plain(make_body(members=members))

@@ -31,6 +31,8 @@ import pytest
 #   ok       200 with the body "ok", as Slack answers
 #   hang     take the request and never answer (until the receiver stops or the client goes)
 #   drip     start an answer and send one byte of its body every 50 ms for ever
+#   heads    start an answer whose headers do not end (up to 100 MB)
+#   trickle  start an answer and send one byte of its headers every 50 ms for ever
 #   garbage  bytes that are not HTTP
 #   huge     200 and a body that does not end (up to 100 MB)
 #   reset    close the connection with a TCP reset
@@ -221,6 +223,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
         while not self.server.receiver._stopping.wait(0.05):
             self.wfile.write(b".")
+
+    def _heads(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        lines = b"".join(b"X-%d: %s\r\n" % (i, b"y" * 100) for i in range(600))
+        for _ in range(HUGE_BODY_BYTES // len(lines)):
+            self.wfile.write(lines)
+            self.server.receiver.sent_bytes += len(lines)
+
+    def _trickle(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        while not self.server.receiver._stopping.wait(0.05):
+            self.wfile.write(b"y")
 
     def _garbage(self) -> None:
         self.wfile.write(b"\x00\xff\x16\x03" + os.urandom(512) + b"\r\n\r\n")
