@@ -173,3 +173,5 @@ class EscalationShape(DeclaredShape):
     """by severity: how long an incident may be open before; a severity that is not named never gets there"""
     channels: Words = ()
     """channels of this level's own, told beside the routed ones from then on"""
+    until: Literal["acknowledged", "resolved"] = "acknowledged"
+    """what keeps it from being told: resolved means that it is told of acknowledged incidents as well"""

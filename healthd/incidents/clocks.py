@@ -43,13 +43,15 @@ class Due:
 class Clocks:
     """What the clocks of one incident have done since it opened, or was reopened.
 
-    `held` is for how long they stood still: while somebody had acknowledged it, and while it was kept quiet.
+    `held` is for how long they stood still: while somebody had acknowledged it, and while it was kept quiet; `quiet` is
+    for how long of it for the latter alone.
     `stopped` is since when they stand still now for the latter. `late` are the severities whose response was late.
     """
 
     since: datetime
     levels: tuple[str, ...] = ()
     held: timedelta = ZERO
+    quiet: timedelta = ZERO
     stopped: datetime | None = None
     late: tuple[str, ...] = ()
     responded: bool = False
@@ -68,6 +70,7 @@ class Clocks:
             since=incident.since,
             levels=tuple(kept.get("levels", ())),
             held=timedelta(seconds=kept.get("held", 0)),
+            quiet=timedelta(seconds=kept.get("quiet", 0)),
             stopped=_moment(kept.get("stopped")),
             late=tuple(kept.get("late", ())),
             responded=bool(kept.get("responded")),
@@ -81,6 +84,7 @@ class Clocks:
             "since": self.since.isoformat(),
             "levels": list(self.levels),
             "held": self.held.total_seconds(),
+            "quiet": self.quiet.total_seconds(),
             "stopped": self.stopped.isoformat() if self.stopped else None,
             "late": list(self.late),
             "responded": self.responded,
@@ -113,10 +117,9 @@ def _all(incident: Incident, severity: Severity, chain: Sequence[EscalationLevel
     clocks = Clocks.of(incident)
     if not incident.is_open or clocks.stopped:
         return
-    if clocks.acknowledged is not None:
-        found: tuple[Due | None, ...] = (_lapse(incident, severity), _update(clocks, severity, incident))
-    else:
-        found = (_response(clocks, severity), _level(clocks, severity, chain), _update(clocks, severity, incident))
+    taken = clocks.acknowledged is not None
+    first = _lapse(incident, severity) if taken else _response(clocks, severity)
+    found = (first, _level(clocks, severity, chain), _update(clocks, severity, incident))
     yield from (due for due in found if due is not None)
 
 
@@ -134,15 +137,19 @@ def _response(clocks: Clocks, severity: Severity) -> Due | None:
 
 
 def _level(clocks: Clocks, severity: Severity, chain: Sequence[EscalationLevel]) -> Due | None:
-    """The first level not told yet. One with a shorter time than a level before it waits for that level."""
+    """The first level not told yet. One with a shorter time than a level before it waits for that level.
+
+    Somebody's acknowledgement stops the chain but for the levels that are told until the incident is resolved: their
+    time goes on.
+    """
     waited = ZERO
     for level in chain:
-        after = (level.after or {}).get(severity.name)
-        if after is None:
+        after, stubborn = (level.after or {}).get(severity.name), level.until == "resolved"
+        if after is None or (clocks.acknowledged is not None and not stubborn):
             continue
         waited = max(waited, after)
         if level.name not in clocks.levels:
-            return Due(clocks.since + clocks.held + waited, Kind.LEVEL, level)
+            return Due(clocks.since + (clocks.quiet if stubborn else clocks.held) + waited, Kind.LEVEL, level)
     return None
 
 

@@ -65,7 +65,7 @@ def go_on(incident: Incident, now: datetime) -> Decision | None:
     if clocks.stopped is None:
         return None
     stood = max(ZERO, now - clocks.stopped)
-    kept = replace(clocks, stopped=None, held=clocks.held + stood).kept_by(incident)
+    kept = replace(clocks, stopped=None, held=clocks.held + stood, quiet=clocks.quiet + stood).kept_by(incident)
     text = f"escalation goes on after {_words(stood)}"
     return Decision(kept, "continued", TimelineEntry(incident.id, now, "escalation", text))
 
@@ -106,7 +106,9 @@ def _escalate(incident: Incident, clocks: Clocks, policy: Policy, level: Escalat
     """A level at zero is whoever hears of the opening: told through its own channels alone, if it has any."""
     after = (level.after or {})[policy.severity.name]
     person, who, address = _person(level, policy)
-    if after > ZERO:
+    if after > ZERO and level.until == "resolved":
+        text = f"escalated to {level.name}, {person}: not resolved for {_words(now - clocks.since - clocks.quiet)}"
+    elif after > ZERO:
         text = f"escalated to {level.name}, {person}: not acknowledged for {_words(now - clocks.since - clocks.held)}"
     else:
         text = f"told to {level.name}, {person}"

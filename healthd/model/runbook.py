@@ -150,7 +150,7 @@ class EscalationLevel:
     """One level of the chain. `after` says by severity how long an incident may be open before it is told.
 
     A severity that is not in it never gets there. `who` is a contact, or free words; `channels` are told beside the
-    routed ones.
+    routed ones. `until` is what keeps it from being told: somebody who acknowledged the incident, or its end alone.
     """
 
     name: str
@@ -161,6 +161,7 @@ class EscalationLevel:
     description: str = ""
     covers: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    until: str = "acknowledged"  # or resolved
 
 
 @dataclass(frozen=True, slots=True)

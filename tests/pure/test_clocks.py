@@ -193,6 +193,29 @@ def test_a_reopened_incident_begins_its_chain_anew() -> None:
     assert "unanswered" in [d.update["kind"] for d in done]
 
 
+def test_levels_told_until_it_is_resolved_do_not_wait_for_an_acknowledgement() -> None:
+    chain = tuple(replace(one, until="resolved") for one in CHAIN)
+    rules = replace(policy(ack_timeout=10 * MINUTE), chain=chain)
+    incident, _ = until(opened(), rules, at(1))
+    incident = acknowledge(incident, at(2), "ana", "").incident
+    assert climb(incident, rules).next == "l2"
+    _, done = until(incident, rules, at(29.9))
+    assert levels(done) == []
+    incident, done = until(incident, rules, at(61))  # lapsed at 12: that holds up none of these levels
+    assert levels(done) == ["l2", "l3"]
+    assert "not resolved for 1h 1m" in done[-1].entry.text
+    incident = go_on(stop(incident, "silenced", at(62)).incident, at(92)).incident  # type: ignore[union-attr]
+    assert levels(until(incident, rules, at(149.9))[1]) == []
+    assert levels(until(incident, rules, at(150))[1]) == ["l4"]
+    assert next_due(replace(incident, resolved_at=at(100)), rules.severity, chain) is None
+
+
+def test_of_a_mixed_chain_an_acknowledgement_stops_what_waits_for_one() -> None:
+    chain = (CHAIN[0], CHAIN[1], replace(CHAIN[2], until="resolved"))
+    incident = acknowledge(opened(), at(0), "ana", "").incident
+    assert levels(until(incident, replace(policy(), chain=chain), at(9000))[1]) == ["l3"]
+
+
 def test_an_incident_that_is_over_has_no_clocks() -> None:
     assert next_due(replace(opened(), resolved_at=at(5)), SEV1, CHAIN) is None
 
