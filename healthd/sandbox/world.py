@@ -35,11 +35,11 @@ class Fault(Generic[W]):
     """One way to break the world W.
 
     Checks are named as in the catalogue of the world's own system; one of another catalogue as `system/check`.
-    `noticed_by` are exactly those that go WARNING or CRITICAL and open an incident (or join one); `quiet` those that
-    find something as well and are kept quiet by a check they depend on. `incident` is what at least one of the open
-    incidents names, None where nothing may be told. `after` says how soon, at the sandbox's pace. `act` and `mend` are
-    called with the world; `mend` works after an `act` that failed half-way. `apart` are faults that cannot be broken at
-    the same time, although other checks notice them.
+    `noticed_by` are exactly those that are no longer OK and open an incident (or join one); `quiet` those that find
+    something as well and are kept quiet by a check they depend on, which is CRITICAL or UNKNOWN. `incident` is what at
+    least one of the open incidents names, None where its check has no playbook. `after` says how soon, at the
+    sandbox's pace. `act` and `mend` are called with the world; `mend` works after an `act` that failed half-way.
+    `apart` are faults that cannot be broken at the same time, although other checks notice them.
     """
 
     name: str

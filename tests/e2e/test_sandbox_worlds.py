@@ -37,7 +37,7 @@ def walk_through(walk: Walk) -> None:
     slow = {check for check, seconds in walk.took.items() if seconds > SLOW}
     before: Sequence[Fault[Any]] = ()
     shared = SUMMARIES.get(walk.world.name, ())
-    for batch in Batches(walk.needs(), shared).of(walk.world.faults.values()):
+    for batch in Batches(walk.needs, shared).of(walk.world.faults.values()):
         started = time.monotonic()
         for fault in reversed(before):
             walk.mend(fault)
@@ -59,6 +59,11 @@ def walk_through(walk: Walk) -> None:
 
 def bad(faults: Iterable[Fault[Any]]) -> set[str]:
     """The checks that find something."""
+    return {check for fault in faults for check in (*fault.noticed_by, *fault.quiet)}
+
+
+def bad_of(faults: Sequence[Fault[Any]]) -> set[str]:
+    """The checks that these make bad."""
     return {check for fault in faults for check in (*fault.noticed_by, *fault.quiet)}
 
 

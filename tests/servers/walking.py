@@ -13,11 +13,14 @@ from typing import Any
 
 import httpx
 
+from healthd.sandbox.remote import Remote
 from healthd.sandbox.world import Fault, World
 from tests.servers.process import Process, free_port
 from tests.servers.sandbox import HEALTHD, PROJECT, Sandbox
 
 AT_ONCE = 12  # runs asked for
+UNKNOWN_AFTER = 3  # runs in a row that find nothing out, before anybody is told
+PAUSE = 0.2  # seconds between two looks
 SLOW = 1.5  # seconds: a check that takes longer is looked at only where it matters
 PATIENCE = 45  # seconds until what was broken or mended must be seen
 # what a daemon joins into one incident is not what this is about: each check has its own
@@ -45,6 +48,8 @@ class Walk:
         self.sandbox = Sandbox(folder, "--no-daemon", system=world.name)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.took: dict[str, float] = {}  # seconds of the last run, by check
+        self.needs: Mapping[str, Collection[str]] = {}  # what each check depends on, by name
+        self._needed: set[str] = set()
         self._folder = folder
         self._log = folder / "healthd.log"
         self._daemon: Process | None = None
@@ -61,6 +66,8 @@ class Walk:
         self._daemon = Process(
             [*HEALTHD, "run"], self._log, cwd=PROJECT, env={**self.sandbox.call_environment, **given, **calm, **paths}
         )
+        self.needs = self._dependencies()
+        self._needed = {need for needs in self.needs.values() for need in needs}
         self._http.headers["Authorization"] = f"Bearer {given['HEALTHD_TOKEN']}"
         self._daemon.start()
         self._until_ready()
@@ -73,18 +80,18 @@ class Walk:
         self.sandbox.stop()
 
     def break_(self, fault: Fault[Any]) -> None:
-        done = self.sandbox.call("break", fault.name)
-        assert done.returncode == 0, f"{fault.name}: {done.stderr}"
+        """As `healthd sandbox break`."""
+        Remote(self.sandbox.folder).break_(fault.name)
 
     def mend(self, fault: Fault[Any]) -> None:
-        done = self.sandbox.call("mend", fault.name)
-        assert done.returncode == 0, f"{fault.name}: {done.stderr}"
+        """As `healthd sandbox mend`."""
+        Remote(self.sandbox.folder).mend(fault.name)
 
     def checks(self) -> list[str]:
         """Those of the world's own system that are switched on, by name."""
         return [name for name, row in self._rows().items() if row.get("enabled")]
 
-    def needs(self) -> dict[str, list[str]]:
+    def _dependencies(self) -> dict[str, list[str]]:
         """What each check depends on, by name."""
         listed = json.loads(self.sandbox.healthd("list", "--system", self.world.name, "--format", "json").stdout)
         names = {row["id"]: row["id"].partition("/")[2] for row in listed}
@@ -110,27 +117,53 @@ class Walk:
         answer = self._http.get("/incidents", params={"open": True, "system": self.world.name, "limit": 500})
         return {found["check"].partition("/")[2]: found for found in answer.json()["incidents"]}
 
+    def recover(self, checks: Collection[str]) -> None:
+        """Run these checks until they are well and have no incident: what comes next starts anew."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self.run(checks)
+            rows, incidents = self.rows(), self.incidents()
+            checks = [name for name in checks if rows[name].bad or name in incidents]
+            if not checks:
+                return
+            assert time.monotonic() < deadline, f"not well within {PATIENCE} s: {', '.join(checks)}"
+            time.sleep(PAUSE)
+
     def settle(self, broken: Sequence[Fault[Any]], looked_at: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """Run checks until exactly those are bad that these faults name, and exactly those told of that are to be.
         The open incidents. AssertionError that says what differs when it does not come to that."""
         told = {check for fault in broken for check in fault.noticed_by}
         bad = told | {check for fault in broken for check in fault.quiet}
         deadline = time.monotonic() + PATIENCE
-        again = set(looked_at)
+        for _ in range(UNKNOWN_AFTER):  # what others depend on is looked at most often: it is known to be bad first
+            self.run(told & self._needed)
+        self.run(looked_at)
+        before = None
+        print(
+            f"    {PATIENCE - (deadline - time.monotonic()):.1f} first pass {len(looked_at)}",
+            sorted((round(self.took[a], 1), a) for a in looked_at)[-5:],
+        )
         while True:
-            self.run(again)
-            rows, incidents = self.rows(), self.incidents()
-            now_bad = {name for name, row in rows.items() if row.bad}
-            wrong = (now_bad ^ bad) | (incidents.keys() ^ told)
-            if not wrong and again >= set(looked_at):
-                return incidents
-            assert time.monotonic() < deadline, self._difference(rows, incidents, bad, told)
-            # what is as it is to be is looked at once more at the end
-            again = wrong or set(looked_at)
+            if not self._wrong(told, bad):
+                # once more, what takes long apart: nothing else has turned bad meanwhile
+                self.run([name for name in looked_at if self.took[name] <= SLOW])
+                if not self._wrong(told, bad):
+                    return self.incidents()
+            wrong = self._wrong(told, bad)
+            if wrong != before:
+                print(f"    {PATIENCE - (deadline - time.monotonic()):.1f} wrong {sorted(wrong)[:14]}")
+                before = wrong
+            assert time.monotonic() < deadline, self._difference(told, bad)
+            time.sleep(PAUSE)
+            self.run(wrong)
 
-    def _difference(
-        self, rows: Mapping[str, Row], incidents: Mapping[str, Any], bad: Collection[str], told: Collection[str]
-    ) -> str:
+    def _wrong(self, told: Collection[str], bad: Collection[str]) -> set[str]:
+        """Checks that are not as they are to be."""
+        now_bad = {name for name, row in self.rows().items() if row.bad}
+        return (now_bad ^ {*bad}) | (self.incidents().keys() ^ {*told})
+
+    def _difference(self, told: Collection[str], bad: Collection[str]) -> str:
+        rows, incidents = self.rows(), self.incidents()
         lines = [f"not within {PATIENCE} s:"]
         for name, row in rows.items():
             if row.bad != (name in bad):

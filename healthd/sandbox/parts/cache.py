@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _MEBIBYTE = 1024 * 1024
+_BLOCK = 256 * 1024
 _BALLAST = "sandbox:ballast:"
 Fill = Callable[["Redis"], Awaitable[object]]
 
@@ -116,8 +117,8 @@ class Cache:
     async def fill(self, share: float) -> None:
         """Write keys until `share` of maxmemory is used."""
         self._must_run()
-        block = b"x" * 256 * 1024
-        for number in range(self._max_memory // len(block)):
+        block = b"x" * _BLOCK
+        for number in range(self._max_memory // _BLOCK):
             info = await self.client.info("memory")
             if info["used_memory"] + len(block) > self._max_memory * share + len(block) / 2:
                 return
@@ -126,9 +127,7 @@ class Cache:
     async def drain(self) -> None:
         """Delete what `fill` wrote."""
         self._must_run()
-        keys = [key async for key in self.client.scan_iter(match=f"{_BALLAST}*", count=1000)]
-        if keys:
-            await self.client.delete(*keys)
+        await self.client.delete(*(f"{_BALLAST}{number}" for number in range(self._max_memory // _BLOCK)))
 
     def _must_run(self) -> None:
         if not self.running:

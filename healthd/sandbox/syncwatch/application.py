@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from secrets import SystemRandom
 from typing import Any
 
@@ -18,38 +19,47 @@ from psycopg import Error as DatabaseError
 from redis.exceptions import RedisError
 
 from healthd.sandbox.child import free_port
+from healthd.sandbox.parts.aws.account import Aws
 from healthd.sandbox.parts.cache import Cache
-from healthd.sandbox.syncwatch.storage import Storage
 from healthd.sandbox.syncwatch.telemetry import Telemetry
 
 QUEUE = "transcoding:queue"
 _random = SystemRandom()
 _DEPENDENCY_TIMEOUT = 2.0
 _API = "/api/"
+_TAIL = 1.5  # seconds that a slow request takes longer
+
+
+_BUCKET = "syncwatch-videos"
 
 
 @dataclass
 class Behaviour:
-    """What faults change in the application itself."""
+    """What faults change in the application itself. Every so many-th means regularly: 0 for never."""
 
     delay: float = 0.0  # seconds added to every answer of the API
-    error_share: float = 0.0  # of the API's requests that are answered with 500
+    slow_every: int = 0  # every so many-th answer takes 1.5 s longer
+    fail_every: int = 0  # every so many-th question for videos or rooms is answered with 500
+    reject_every: int = 0  # ... with 400
+    refuse_logins: bool = False  # nobody's password is right
+    refuse_sockets: bool = False  # WebSockets that are opened now
     broadcast_delay: float = 0.0  # seconds between a sync command and its broadcast
 
 
 class Application:
     """The backend on one port. `start` and `stop` may follow each other; metrics go on counting."""
 
-    def __init__(self, database_url: str, cache: Cache, storage: Storage) -> None:
+    def __init__(self, database_url: str, cache: Cache, aws: Aws) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.behaviour = Behaviour()
         self.telemetry = Telemetry()
-        self._database_url, self._cache, self._storage = database_url, cache, storage
+        self._database_url, self._cache, self._aws = database_url, cache, aws
         self._connections: asyncio.LifoQueue[AsyncConnection[Any] | None] = asyncio.LifoQueue()
         for _ in range(3):
             self._connections.put_nowait(None)
         self._deferred: list[str] = []
+        self._numbers = count(1)  # of the API's requests
         self._rooms: dict[str, set[web.WebSocketResponse]] = {}
         self._runner: web.AppRunner | None = None
 
@@ -117,6 +127,7 @@ class Application:
             "syncwatch_database_up": bool(database),
             "syncwatch_redis_up": bool(redis),
             "syncwatch_websocket_connections": sum(len(room) for room in self._rooms.values()),
+            "active_users": 180,
         }
 
     async def _read_database(self) -> Mapping[str, float]:
@@ -143,9 +154,14 @@ class Application:
         if not request.path.startswith(_API):
             return await handler(request)
         started = time.perf_counter()
-        await asyncio.sleep(_random.uniform(0.004, 0.06) + self.behaviour.delay)
-        if _random.random() < self.behaviour.error_share:
+        behaviour, number = self.behaviour, next(self._numbers)
+        tail = _TAIL if _is_turn(number, behaviour.slow_every) else 0.0
+        await asyncio.sleep(_random.uniform(0.004, 0.06) + behaviour.delay + tail)
+        plain = request.method == "GET"
+        if plain and _is_turn(number, behaviour.fail_every):
             response: web.StreamResponse = _problem(500, "Internal server error")
+        elif plain and _is_turn(number, behaviour.reject_every):
+            response = _problem(400, "Bad request")
         else:
             response = await _answered(handler, request)
         resource = request.match_info.route.resource
@@ -159,7 +175,9 @@ class Application:
 
     async def _ready(self, _: web.Request) -> web.Response:
         database, redis, storage = await asyncio.gather(
-            _works(self.query("SELECT 1")), _works(self._cache.client.ping()), _works(self._storage.accessible())
+            _works(self.query("SELECT 1")),
+            _works(self._cache.client.ping()),
+            _works(self._aws.buckets.accessible(_BUCKET)),
         )
         body = {
             "status": "ready" if database and redis and storage else "not ready",
@@ -185,6 +203,8 @@ class Application:
 
     async def _login(self, request: web.Request) -> web.Response:
         fields = await _fields(request, "email", "password")
+        if self.behaviour.refuse_logins:
+            return _problem(401, "Invalid credentials")
         rows = await self.query('SELECT id FROM "User" WHERE email = %s AND password = md5(%s)', *fields.values())
         if not rows:
             return _problem(401, "Invalid credentials")
@@ -196,6 +216,7 @@ class Application:
 
     async def _upload(self, _: web.Request) -> web.Response:
         """Queue a transcoding job; without Redis it waits here."""
+        self.telemetry.uploads.inc()
         self._deferred.append(json.dumps({"video": _random.randrange(10**6), "at": time.time()}))
         try:
             await self._cache.client.rpush(QUEUE, *self._deferred)
@@ -217,6 +238,8 @@ class Application:
 
     async def _sync(self, request: web.Request) -> web.WebSocketResponse:
         """The WebSocket: join a room, send commands, acknowledge those of others with one's own drift."""
+        if self.behaviour.refuse_sockets:
+            raise web.HTTPServiceUnavailable(text="too many WebSockets")
         socket = web.WebSocketResponse(heartbeat=25)
         await socket.prepare(request)
         room: set[web.WebSocketResponse] = set()
@@ -267,6 +290,10 @@ async def _fields(request: web.Request, *names: str) -> dict[str, str]:
         return {name: str(body[name]) for name in names}
     except (ValueError, KeyError, TypeError):
         raise web.HTTPBadRequest(text=f"expected a JSON object with {', '.join(names)}") from None
+
+
+def _is_turn(number: int, every: int) -> bool:
+    return every > 0 and number % every == 0
 
 
 async def _works(question: Awaitable[Any]) -> bool:

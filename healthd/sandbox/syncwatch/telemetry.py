@@ -1,29 +1,31 @@
-"""What the SyncWatch application and its two machines expose on /metrics."""
+"""What SyncWatch's backend, its transcoder and media servers, and its two machines expose on /metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from healthd.sandbox.parts.exporter import Exporter
 from healthd.sandbox.parts.telemetry import BUCKETS, Machines, Node, Quantiles
+
+USUAL_TRANSCODING = 240.0  # seconds for an hour in 1080p
 
 
 class Telemetry:
-    """Counters of the application, readings of its servers, and two machines; a collector of prometheus_client."""
+    """Counters of the backend and readings of its servers; a collector of prometheus_client."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter("http_requests", "Requests answered", ["route", "status"], registry=self.registry)
+        self.uploads = Counter("video_uploads", "Videos uploaded", registry=self.registry)
         self.durations = Histogram(
             "http_request_duration_seconds", "Time to answer", ["route"], buckets=BUCKETS, registry=self.registry
         )
         self.drift = Quantiles()
         self.command_latency = Quantiles()
         self.readings: Mapping[str, float] = {}  # metric name -> value, as of the last scrape
-        self.machines = Machines(node_1=Node(), node_2=Node(cpu=0.3, memory=0.5, disk=0.55))
-        self.registry.register(self.machines)
         self.registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
@@ -34,3 +36,30 @@ class Telemetry:
 
     def describe(self) -> Iterable[Metric]:
         return ()
+
+
+class MachineExporter(Exporter):
+    """node_exporter of both machines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.machines = Machines(node_1=Node(), node_2=Node(cpu=0.3, memory=0.5, disk=0.55))
+        self.registry.register(self.machines)
+
+
+class MediaExporter(Exporter):
+    """The transcoder, the servers of HLS segments and the TURN server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.segments = Histogram(
+            "hls_segment_delivery_duration_seconds", "To deliver a segment", buckets=BUCKETS, registry=self.registry
+        )
+        transcoding = Gauge(
+            "syncwatch_transcoding_duration_seconds", "To transcode an hour", ["quantile", "resolution"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.transcoding = transcoding.labels("0.95", "1080p")
+        self.transcoding.set(USUAL_TRANSCODING)
+        self.turn_server = Gauge("syncwatch_turn_server_up", "Whether the TURN server answers", registry=self.registry)
+        self.turn_server.set(1)

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from healthd.sandbox.parts.cache import Cache
 from healthd.sandbox.syncwatch.application import QUEUE
+from healthd.sandbox.syncwatch.telemetry import MediaExporter
 
 _random = SystemRandom()
 _REQUESTS_PER_SECOND = 15
@@ -34,8 +35,8 @@ _REQUESTS: tuple[tuple[int, str, str, Any], ...] = (
 class Traffic:
     """What keeps the production busy. Whatever is down is tried again a moment later."""
 
-    def __init__(self, url: str, cache: Cache) -> None:
-        self._url, self._cache = url, cache
+    def __init__(self, url: str, cache: Cache, media: MediaExporter) -> None:
+        self._url, self._cache, self._media = url, cache, media
         self.transcoder_works = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: ClientSession | None = None
@@ -43,7 +44,7 @@ class Traffic:
     def start(self) -> None:
         """Begin."""
         self._session = ClientSession(self._url, timeout=ClientTimeout(total=10))
-        for forever in (self._visit, self._watch, self._watch, self._transcode):
+        for forever in (self._visit, self._watch, self._watch, self._transcode, self._play):
             self._spawn(_again(forever))
 
     async def stop(self) -> None:
@@ -102,6 +103,12 @@ class Traffic:
             if self.transcoder_works:
                 await self._cache.client.lpop(QUEUE)
             await asyncio.sleep(0.5)
+
+    async def _play(self) -> None:
+        """Players that fetch segments."""
+        while True:
+            self._media.segments.observe(_random.uniform(0.02, 0.18))
+            await asyncio.sleep(0.2)
 
 
 async def _again(forever: Callable[[], Coroutine[Any, Any, None]]) -> None:

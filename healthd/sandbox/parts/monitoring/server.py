@@ -40,6 +40,10 @@ class Prometheus:
             log,
         )
 
+    @property
+    def running(self) -> bool:
+        return self._child.running
+
     async def start(self) -> None:
         """Write its configuration and start it."""
         self._folder.mkdir(exist_ok=True)

@@ -63,6 +63,10 @@ class StandIn:
         self._runner: web.AppRunner | None = None
         self._scraping: asyncio.Task[None] | None = None
 
+    @property
+    def running(self) -> bool:
+        return self._runner is not None
+
     async def start(self) -> None:
         """Listen and begin to scrape."""
         application = web.Application()
@@ -87,7 +91,8 @@ class StandIn:
             with suppress(asyncio.CancelledError):
                 await self._scraping
         if self._runner is not None:
-            await self._runner.cleanup()
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
 
     async def _scrape_forever(self) -> None:
         async with ClientSession(timeout=ClientTimeout(total=5)) as session:
