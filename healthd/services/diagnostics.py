@@ -23,7 +23,8 @@ LIMIT = timedelta(seconds=30)  # for a whole diagnosis, from the moment the inci
 PLACES = 20  # diagnoses at once; in a storm the others wait within their limit
 LOOKS = 12  # looks at once, for all diagnoses together
 FRESH = timedelta(seconds=60)  # a check's own outcome that is older is not taken as it is
-SHARED = timedelta(seconds=15)  # how long the answer to the same question serves other incidents
+SHARED = timedelta(milliseconds=500)  # the same question asked so shortly before a failure was seen serves as well
+KEPT = timedelta(seconds=60)  # how long answers are kept for that
 LATE = timedelta(minutes=10)  # an incident older than this is not diagnosed after a restart
 BEGINS = frozenset({"firing", "reopened"})
 
@@ -66,7 +67,7 @@ class Diagnostics:
 
     async def scan(self, now: datetime) -> None:
         """Forget answers nobody may share any more."""
-        self._asked = {k: a for k, a in self._asked.items() if not a.answer.done() or now - a.at < SHARED}
+        self._asked = {k: a for k, a in self._asked.items() if not a.answer.done() or now - a.at < KEPT}
 
     async def close(self) -> None:
         """Give up what is under way; it is begun anew after a restart."""
@@ -167,7 +168,7 @@ class Diagnostics:
             return await self._house.corridor.run_now(check)
         question = f"{system}/{check.fingerprint}"
         asked = self._asked.get(question)
-        if asked is None or (asked.answer.done() and (now - asked.at >= SHARED or asked.answer.cancelled())):
+        if asked is None or asked.answer.cancelled() or asked.at < self._seen_failing(incident) - SHARED:
             task = asyncio.get_running_loop().create_task(self._ask(system, check))
             task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # whoever asked may be gone
             asked = self._asked[question] = _Asked(now, task)

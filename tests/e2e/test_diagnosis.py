@@ -210,3 +210,42 @@ def test_a_fresh_deployment_is_the_first_suspect(new_daemon: NewDaemon, kube: Ku
     first, second = alerts()[:2]
     assert (second["event_action"], second["dedup_key"]) == ("trigger", first["dedup_key"])
     assert command in str(second["payload"]["custom_details"])
+
+
+def test_what_gets_worse_is_looked_at_again(
+    new_daemon: NewDaemon, redis_server: RedisServer, receiver: Receiver
+) -> None:
+    catalogue = f"""\
+system: {{name: shop}}
+severities: {{SEV1: {{}}, SEV3: {{}}}}
+defaults: {{probe: {{redis_length: {{url: "{redis_server.url}", key: worse}}}}}}
+playbooks:
+  queue:
+    diagnostics: [{{title: Length, probe: {{type: redis_length}}, thresholds: {{measure: length, critical: "> 0"}}}}]
+checks:
+  - {{name: queue, every: 1s, probe: {{type: redis_length}}, severity: SEV1, warning_severity: SEV3, playbook: queue,
+     thresholds: {{measure: length, warning: "> 0", critical: "> 5"}}}}
+"""
+    client = redis.Redis.from_url(redis_server.url)
+    daemon = new_daemon(catalogue, webhook_url=receiver.url + "/hook", webhook_secret=SECRET).start()
+
+    def found() -> list[str]:
+        open_ = daemon.get("/api/v1/incidents?open=true")["incidents"]
+        timeline = daemon.get(f"/api/v1/incidents/{open_[0]['id']}")["timeline"] if open_ else []
+        return [e["text"].partition("; ")[2] for e in timeline if e["kind"] == "diagnosed"]
+
+    try:
+        client.rpush("worse", "a")
+        daemon.until(lambda: found() == ["Length: length 1, limit > 0"], what="diagnosed")
+        client.rpush("worse", *"bcdefg")
+        daemon.until(lambda: len(found()) == 2, what="diagnosed again")
+        assert found()[1] == "Length: length 7, limit > 0"
+        assert only_incident(daemon)["severity"] == "SEV1"
+        client.ltrim("worse", 0, 1)  # better is no reason to look again, nor is worse once more
+        daemon.until(lambda: only_incident(daemon)["level"] == "warning", what="better")
+        client.rpush("worse", *"cdefg")
+        daemon.until(lambda: only_incident(daemon)["level"] == "critical", what="worse again")
+        assert len(found()) == 2
+    finally:
+        client.delete("worse")
+        client.close()
