@@ -79,9 +79,7 @@ class PostgresSizeProbe:
         "total_bytes": MeasureInfo(Unit.BYTES, "all `databases` together"),
         "table_bytes": MeasureInfo(Unit.BYTES, "a table with its indexes and long values; one series per table"),
         "index_bytes": MeasureInfo(Unit.BYTES, "its indexes alone"),
-        "database_growth_per_day": MeasureInfo(
-            Unit.BYTES, "by how much it grows; absent until seen for a while"
-        ),
+        "database_growth_per_day": MeasureInfo(Unit.BYTES, "by how much it grows; absent until seen for a while"),
         "table_growth_per_day": MeasureInfo(Unit.BYTES, "likewise of each table"),
         "row_estimate": MeasureInfo(Unit.COUNT, "its rows, as the server last estimated them"),
         "largest_table_bytes": MeasureInfo(Unit.BYTES, "the largest table, as of the last vacuum or analyze"),
