@@ -75,7 +75,7 @@ def _free_heap(world: Production) -> None:
 
 
 def _crash_pod(world: Production) -> None:
-    world.platform.backend.pod.crash_loop()
+    world.platform.frontend.pod.crash_loop()
 
 
 async def _slow_queries(world: Production) -> None:
@@ -244,13 +244,13 @@ _CLUSTER: tuple[Fault[Production], ...] = (
         _now(lambda w: w.platform.cluster.nodes["node-3"].recover()), incident=Opens("cluster-degraded", "Severity 2"),
     ),
     Fault(
-        "pod-crash-looping", "one of the backend's three pods crashes again and again", ("pods", "backend-pods"), _HELD,
-        _now(_crash_pod), _now(lambda w: w.platform.backend.recover()), incident=Opens("service-down", "Severity 2"),
+        "pod-crash-looping", "one of the frontend's two pods crashes again and again", ("pods", "frontend-pods"), _HELD,
+        _now(_crash_pod), _now(lambda w: w.platform.frontend.recover()), incident=Opens("service-down", "Severity 2"),
     ),
     Fault(
         "backend-gone", "the backend has no pod left", ("backend-pods",), _HELD,
         _now(lambda w: w.platform.backend.scale(0)), _now(lambda w: w.platform.backend.scale(3)),
-        quiet=("rollout",),
+        quiet=("rollout",), apart=("pod-logs-forbidden", "heap-large"),
         incident=Opens("service-down", "Severity 1"),
     ),
     Fault(
