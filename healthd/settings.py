@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     read_open: bool = Field(True, description="pages and API may be read without the token; false: only with it")
     revision: str = Field("", description="of the source, shown by healthd_build_info; set by the image")
     public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
+    tls_cert: Path | None = Field(None, description="certificate of the port with its chain, PEM: then it speaks TLS")
+    tls_key: Path | None = Field(None, description="its private key, PEM")
+    public_status: bool = Field(False, description="show /status and /badge/... to everybody, whatever read_open says")
     lease: Duration = Field(
         timedelta(seconds=8), description="how long a replica that says nothing keeps the lead, on PostgreSQL"
     )

@@ -25,6 +25,7 @@ from healthd.web.forwarding import ToLeader
 from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders
 from healthd.web.security import Gate, RequestError
 from healthd.web.templating import Templates
+from healthd.web.validators import EntityTags
 
 STATIC = Path(__file__).parent / "static"
 
@@ -50,6 +51,7 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
             Middleware(SecurityHeaders),
             Middleware(HeadAsGet),
             Middleware(Compression),
+            Middleware(EntityTags),
             Middleware(BodyLimit),
             Middleware(ToLeader),
             Middleware(ReadingRights),

@@ -14,6 +14,7 @@ from healthd.store.base import StoreError
 from healthd.web.security import RequestError
 from healthd.web.views import here, page
 
+PROBLEM = "application/problem+json"
 FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/", "/hooks/")
 
 log = structlog.get_logger("healthd.web")
@@ -41,7 +42,7 @@ async def answer(request: Request, error: Exception) -> Response:
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="healthd"'
     if request.url.path.startswith(FOR_PROGRAMS):
-        return JSONResponse(as_json(refusal), refusal.status, headers)
+        return JSONResponse(as_json(refusal), refusal.status, headers, media_type=PROBLEM)
     title = HTTPStatus(refusal.status).phrase
     template = "sign-in.html" if refusal.status == 401 else "error.html"
     context = {"title": title, "refusal": refusal, "failed": "", "target": here(request)}
@@ -57,5 +58,7 @@ async def unexpected(request: Request, error: Exception) -> Response:
 
 
 def as_json(refusal: RequestError) -> dict[str, Any]:
-    """`{"error": ..., "hint": ...}`, the hint only where there is one."""
-    return {"error": refusal.error} | ({"hint": refusal.hint} if refusal.hint else {})
+    """A problem as RFC 9457 has it, `detail` being also `error`; with `hint` where there is one."""
+    title = HTTPStatus(refusal.status).phrase
+    problem = {"type": "about:blank", "title": title, "status": refusal.status, "detail": refusal.error}
+    return problem | {"error": refusal.error} | ({"hint": refusal.hint} if refusal.hint else {})

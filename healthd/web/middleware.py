@@ -18,7 +18,10 @@ MAX_HOOK = 1_048_576  # Slack sends the whole message along whose button was pre
 HOOKS = "/hooks/"  # signed, each by its own service
 COMPRESS_FROM = 1_400  # bytes: less fits into one packet anyway
 FAST_FROM = 1_000_000  # bytes: beyond this speed counts more than size
-ALWAYS_OPEN = ("/metrics", "/healthz", "/readyz", "/static/", "/sign-in", "/favicon.ico", "/-/", HOOKS)
+ALWAYS_OPEN = (
+    *("/metrics", "/healthz", "/readyz", "/static/", "/sign-in", "/favicon.ico", "/-/", HOOKS),
+    *("/status", "/badge/"),  # if they are switched on at all
+)
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

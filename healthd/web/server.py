@@ -33,7 +33,7 @@ class Server:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen; raises OSError when the address cannot be had."""
+        """Listen; raises OSError when the address cannot be had, or certificate and key cannot be used."""
         sock = _listen(self._host, self.port)
         self.port = sock.getsockname()[1]
         config = uvicorn.Config(
@@ -45,7 +45,10 @@ class Server:
             ws="none",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=2,
+            ssl_certfile=self._daemon.settings.tls_cert,
+            ssl_keyfile=self._daemon.settings.tls_key,
         )
+        config.load()  # what is wrong with the certificate is said now
         self._server = _Embedded(config)
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
 

@@ -20,9 +20,13 @@ class Shape(BaseModel):
 
 
 class Error(BaseModel):
-    """What went wrong."""
+    """What went wrong: a problem (RFC 9457), sent as application/problem+json."""
 
-    error: str
+    type: str = Field("about:blank", description="always about:blank: the status says what kind of problem it is")
+    title: str = Field("", description="of the status")
+    status: int = 0
+    detail: str = Field("", description="what is wrong")
+    error: str = Field(description="the same as `detail`")
     hint: str = Field("", description="what would help; left out when there is nothing to say")
 
 

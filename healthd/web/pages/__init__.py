@@ -2,7 +2,18 @@
 
 from starlette.routing import Route
 
-from healthd.web.pages import attestations, check, incidents, overview, reports, schedule, session, silences
+from healthd.web.pages import (
+    attestations,
+    check,
+    governance,
+    incidents,
+    overview,
+    reports,
+    schedule,
+    session,
+    silences,
+    status,
+)
 
 ROUTES: list[Route] = [
     *overview.ROUTES,
@@ -12,5 +23,7 @@ ROUTES: list[Route] = [
     *reports.ROUTES,
     *silences.ROUTES,
     *attestations.ROUTES,
+    *governance.ROUTES,
+    *status.ROUTES,
     *session.ROUTES,
 ]

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_with_what_would_be_right(daemon: Daemon, path: st
     answer = daemon.http.get(f"/api/v1/{path}")
     assert answer.status_code == status
     body = answer.json()
-    assert set(body) <= {"error", "hint"}
+    assert set(body) <= {"type", "title", "status", "detail", "error", "hint"}
     assert words in body["error"] + body.get("hint", "")
 
 

@@ -1,0 +1,72 @@
+"""What is in force, what of the runbook it covers, and who changed something."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from healthd.coverage import coverage as compute
+from healthd.settings import PREFIX, Settings
+from healthd.web.desk import desk_of
+from healthd.web.views import page
+
+MOST_AUDITS = 200
+HIDDEN = "set, not shown"
+
+
+async def coverage(request: Request) -> Response:
+    """`/coverage`: every documented item and what takes care of it; `?system=`, `?uncovered=1`."""
+    desk = desk_of(request)
+    systems = {system.name: system for system in desk.daemon.catalogue.watched}
+    chosen = request.query_params.get("system", "")
+    wanted = [chosen] if chosen in systems else [name for name, s in systems.items() if s.runbook.documents]
+    found = await asyncio.to_thread(compute, desk.daemon.catalogue, wanted)
+    only = request.query_params.get("uncovered") == "1"
+    return await page(
+        request, "coverage.html", found=found, systems=systems, system=chosen, only_wrong=only,
+        wrong=("uncovered", "differs"),
+    )  # fmt: skip
+
+
+async def configuration(request: Request) -> Response:
+    """`/configuration`: settings without secrets, systems, channels, routes, warnings."""
+    daemon = desk_of(request).daemon
+    catalogue = daemon.catalogue
+    return await page(
+        request, "configuration.html", settings=_shown(daemon.settings), catalogue=catalogue,
+        reload_problem=daemon.reload_problem, started=daemon.started_at,
+    )  # fmt: skip
+
+
+async def audit(request: Request) -> Response:
+    """`/audit`: who changed what, the newest first."""
+    desk = desk_of(request)
+    return await page(
+        request, "audit.html", entries=await desk.ask(desk.daemon.store.audits(limit=MOST_AUDITS)), most=MOST_AUDITS
+    )
+
+
+def _shown(settings: Settings) -> list[tuple[str, str, str]]:
+    """(variable, value, help) of those that are not as they are by default."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if value != field.get_default(call_default_factory=True):
+            found.append((PREFIX + name.upper(), _text(value), field.description or ""))
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, tuple):
+        return HIDDEN if any(isinstance(part, SecretStr) for part in value) else ", ".join(map(str, value))
+    return str(value)
+
+
+ROUTES = [Route("/coverage", coverage), Route("/configuration", configuration), Route("/audit", audit)]
