@@ -261,6 +261,14 @@ def test_one_that_flaps_is_no_storm() -> None:
     assert [i.storm for i in desk.open] == [False]
 
 
+def test_a_clock_set_back_makes_no_storm() -> None:
+    desk = Desk(*(check(f"n{n}") for n in range(12)))
+    for n in range(9):
+        desk.see(f"n{n}", CRITICAL, timedelta(0))
+    desk.see("n9", CRITICAL, timedelta(hours=-1))
+    assert not any(incident.storm for incident in desk.open)
+
+
 def test_what_somebody_has_taken_on_is_not_taken_into_a_storm() -> None:
     desk = Desk(*MANY, D)
     (mine,) = desk.see("d", CRITICAL)
