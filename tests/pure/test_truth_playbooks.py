@@ -12,6 +12,7 @@ from functools import cache
 import pytest
 
 from healthd.catalogue import load
+from healthd.incidents import acknowledge
 from healthd.incidents.clocks import next_due
 from healthd.incidents.diagnosis import seen
 from healthd.incidents.escalation import Policy, run_out
@@ -59,9 +60,10 @@ LOOKS = """
 PROGRAMS = {"vulnerable-dependencies", "dependencies", "load-test", "incident-response"}
 # system, severity: level and minutes, in the order of the chain
 CHAINS = """
-    syncwatch    SEV1        l1 0, l2 30, l3 60, l4 120
-    syncwatch    SEV2        l1 0, l2 60, l3 120
+    syncwatch    SEV1        l1 0, everybody 0, l1-again 5, l2 30, l3 60, l4 120
+    syncwatch    SEV2        l1 0, team 0, l1-again 5, l2 60, l3 120
     syncwatch    SEV3        l1 0
+    syncwatch    SEV4        tickets 0
     syncup       P1          L1 0, L2 30, L3 60, L4 120
     syncup       P4          L1 0, L2 30, L3 60, L4 120
     social-live  Severity 1  primary 0, secondary 15, manager 30
@@ -138,6 +140,29 @@ def test_the_documented_chains(row: list[str]) -> None:
     assert told == expected
     due = next_due(incident, scale, found.runbook.escalation)
     assert due is None or due.level is None
+
+
+# "if not resolved in" (SyncWatch, SyncUp) and "no response" (Social Live): who is told although somebody has it
+TAKEN = """
+    syncwatch    SEV1        l2 30, l3 60, l4 120
+    syncwatch    SEV2        l2 60, l3 120
+    syncup       P2          L2 30, L3 60, L4 120
+    social-live  Severity 1
+"""
+
+
+@pytest.mark.parametrize("row", rows(TAKEN), ids=" ".join)
+def test_the_chains_of_an_incident_acknowledged_at_once(row: list[str]) -> None:
+    system, severity, *chain = row
+    found = shipped().systems[system]
+    policy = Policy(found.severities[severity], found.runbook.escalation)
+    incident = acknowledge(make_incident(system=system, severity=severity, opened_at=AT), AT, "ana", "").incident
+    told = []
+    for minute in range(0, 300, 5):
+        while (decision := run_out(incident, policy, AT + timedelta(minutes=minute))) is not None:
+            incident = decision.incident
+            told += [f"{decision.update['level']} {minute}"] if decision.update["kind"] == "escalated" else []
+    assert ", ".join(told) == ", ".join(chain)
 
 
 @pytest.mark.parametrize(
