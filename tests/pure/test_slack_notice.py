@@ -82,8 +82,8 @@ def test_any_notice_keeps_within_the_limits(lines: list[str], title: str, value:
 def test_any_markdown_becomes_text_of_the_channel_without_its_markup(lines: list[str]) -> None:
     text = "\n".join(lines)
     assert all(units(piece) <= 500 for piece in to_slack(text, 500))
-    tags = set(re.findall(r"<(/?[a-z0-9]+)", to_html(text)))
-    assert tags <= {f"{s}{t}" for s in ("", "/") for t in "h3 div br pre b i code a blockquote table tr th td".split()}
+    tags = set(re.findall(r"</?([a-z0-9]+)", to_html(text)))
+    assert tags <= {"h3", "div", "br", "pre", "b", "i", "code", "a", "blockquote", "table", "tr", "th", "td"}
     assert isinstance(to_plain(text), str)
 
 
@@ -130,7 +130,10 @@ def test_the_checks_of_a_storm_are_listed_and_the_rest_is_counted() -> None:
         "id": "shop/web-1", "title": "Web", "system": "shop", "level": "critical", "severity": "SEV1",
         "since": "2026-01-02T15:04:05Z", "reason": "<down>", "url": "", "recovered": False,
     }  # fmt: skip
-    systems = [{"name": "shop", "title": "The Shop", "failing": 498, "total": 499}, {"name": "b", "title": "", "failing": 1, "total": 1}]  # fmt: skip
+    systems = [
+        {"name": "shop", "title": "The Shop", "failing": 498, "total": 499},
+        {"name": "b", "title": "", "failing": 1, "total": 1},
+    ]
     members = {
         "total": 500, "failing": 499, "recovered": 1, "storm": True, "worst": "SEV1", "systems": systems,
         "checks": [check, {**check, "id": "shop/web-2", "recovered": True}], "more": 498,
