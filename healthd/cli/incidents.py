@@ -97,7 +97,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _climb(climb: Mapping[str, Any]) -> Iterator[str]:
     if climb["at"]:
-        yield f"  next {climb['next']}, {climb['who']}, at {climb['at']}"
+        yield f"  next {climb['next']}, {climb['who']}, at {climb['at']}, unless it is {climb['until']} by then"
 
 
 def diagnosis_lines(found: Mapping[str, Any]) -> Iterator[str]:

@@ -47,6 +47,7 @@ def climb(incident: Incident, policy: Policy) -> Climb:
         told=Clocks.of(incident).levels,
         next=level.level.name if level and level.level else "",
         who=_person(level.level, policy)[0] if level and level.level else "",
+        until=level.level.until if level and level.level else "",
         at=level.at if level else None,
         respond_by=response.at if response else None,
     )

@@ -264,6 +264,7 @@ def test_how_far_it_has_come_and_what_follows() -> None:
     incident, _ = until(opened(), rules, at(1))
     before = climb(incident, rules)
     assert (before.told, before.next, before.at, before.respond_by) == (("l1",), "l2", at(30), at(15))
+    assert before.until == "acknowledged"
     assert before.who == "L2 (Senior on-call, oncall-l2@shop.example)"
     mine = climb(acknowledge(incident, at(2), "ana", "").incident, rules)
     assert (mine.told, mine.next, mine.at, mine.respond_by) == (("l1",), "", None, None)

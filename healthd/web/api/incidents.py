@@ -137,6 +137,6 @@ def _steps(system: System | None, name: str) -> list[dict[str, str]]:
 
 def _climb(climb: Climb) -> dict[str, Any]:
     return {
-        "told": list(climb.told), "next": climb.next, "who": climb.who, "at": maybe_rfc3339(climb.at),
-        "respond_by": maybe_rfc3339(climb.respond_by),
+        "told": list(climb.told), "next": climb.next, "who": climb.who, "until": climb.until,
+        "at": maybe_rfc3339(climb.at), "respond_by": maybe_rfc3339(climb.respond_by),
     }  # fmt: skip

@@ -207,8 +207,9 @@ class Step(Shape):
 
 class Escalation(Shape):
     told: list[str] = Field(description="levels reached, in the order of the chain")
-    next: str = Field(description='the level that follows unless somebody acknowledges it, ""')
+    next: str = Field(description='the level that follows, ""')
     who: str = Field(description='of that level, ""')
+    until: str = Field(description='what would keep it from being told: acknowledged or resolved, ""')
     at: str | None = Field(description="when it is told")
     respond_by: str | None = Field(
         description="when the response is late; null when it was in time, or is late already"
