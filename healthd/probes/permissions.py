@@ -35,6 +35,11 @@ class Cluster:
     rules: frozenset[Rule]
     checks: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Its context, else its kubeconfig, else `here`."""
+        return self.context or self.kubeconfig or "here"
+
     def __str__(self) -> str:
         words = [f"kubeconfig {self.kubeconfig}" if self.kubeconfig else ""]
         words += [f"context {self.context}" if self.context else ""]

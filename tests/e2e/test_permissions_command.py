@@ -49,9 +49,20 @@ def test_for_people(shop: Path) -> None:
 def test_a_stream_of_manifests(shop: Path) -> None:
     done = run("--kind", "kubernetes", "--format", "yaml", "--name", "watcher", "--namespace", "ops", checks=shop)
     manifests = list(yaml.safe_load_all(done.stdout))
-    assert [m["kind"] for m in manifests] == ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"]
+    assert [m["kind"] for m in manifests] == ["Role", "RoleBinding"]
+    assert done.stderr == "left out: kubeconfig /etc/other, context eu; for that, --cluster eu\n"
     assert {m["metadata"]["name"] for m in manifests} == {"watcher"}
     assert manifests[1]["subjects"] == [{"kind": "ServiceAccount", "name": "healthd", "namespace": "ops"}]
+
+
+def test_another_cluster_and_server(shop: Path) -> None:
+    done = run("--kind", "kubernetes", "--format", "yaml", "--cluster", "eu", checks=shop)
+    assert [m["kind"] for m in yaml.safe_load_all(done.stdout)] == ["ClusterRole", "ClusterRoleBinding"]
+    assert done.stderr == ""
+    done = run("--kind", "sql", "--server", "db:5433", checks=shop)
+    assert done.stdout.count("GRANT") == 1
+    done = run("--cluster", "us", checks=shop)
+    assert (done.returncode, done.stderr) == (3, "no check asks a cluster 'us'; they ask here, eu\n")
 
 
 def test_for_programs(shop: Path) -> None:
