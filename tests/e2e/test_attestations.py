@@ -78,7 +78,6 @@ def test_a_task_is_asked_for_reminded_overdue_and_signed_for_through_a_kill(
     assert (incident["check"], incident["severity"], incident["level"]) == ("shop/rotate", "SEV3", "warning")
     assert "nobody has signed for it" in incident["reason"]
     assert daemon.metric("healthd_check_status", check="rotate") == 1
-    assert "overdue" in attest(daemon).stdout
     assert "Secrets rotated" in daemon.http.get("/attestations").text
 
     given = attest(daemon, "rotate", "--note", "took a minute", "--link", "https://wiki.example/7", "--by", "ada")
@@ -125,7 +124,7 @@ def test_a_postmortem_is_asked_for_once_after_an_incident_of_that_severity_and_f
     assert daemon.get(f"/api/v1/attestations/{asked['id']}")["withdrawn"][0]["reason"] == "the wrong draft"
     daemon.stop()
     daemon.start()
-    assert attest(daemon, "post-mortem").returncode == 0
+    assert daemon.http.post("/api/v1/attestations/post-mortem").status_code == 200
     assert len(notices(receiver)) == 1
 
 
