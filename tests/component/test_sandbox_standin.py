@@ -207,3 +207,13 @@ def test_answers_ranges(pair: Pair) -> None:
     real, standin = pair.ask("memory_used > 50", start=now - 4, end=now, step=1)
     assert [row["metric"] for row in standin["data"]["result"]] == [row["metric"] for row in real["data"]["result"]]
     assert len(standin["data"]["result"][0]["values"]) == len(real["data"]["result"][0]["values"]) == 5
+
+
+def test_answers_which_targets_are_up_as_prometheus_does(pair: Pair) -> None:
+    def targets(url: str) -> list[tuple[str, str, str]]:
+        with urllib.request.urlopen(f"{url}/api/v1/targets?state=active", timeout=10) as response:
+            active = json.load(response)["data"]["activeTargets"]
+        return [(target["labels"]["job"], target["labels"]["instance"], target["health"]) for target in active]
+
+    assert targets(pair.standin) == targets(pair.real)
+    assert [health for *_, health in targets(pair.standin)] == ["up"]

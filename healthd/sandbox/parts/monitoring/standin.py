@@ -58,6 +58,7 @@ class StandIn:
         self.url = f"http://127.0.0.1:{self.port}"
         self._targets = [{"job": job, "instance": f"127.0.0.1:{port}"} for job, port in targets.items()]
         self._samples = Samples()
+        self._troubles: dict[str, str] = {}  # by instance: why its last scrape failed, "" when it went well
         self._alerts: dict[tuple[str, frozenset[tuple[str, str]]], _Alert] = {}
         self._rules = [(rule, parse(rule.expr)) for rule in rules]
         self._runner: web.AppRunner | None = None
@@ -75,6 +76,7 @@ class StandIn:
             "/api/v1/query_range": self._query_range,
             "/api/v1/alerts": self._active_alerts,
             "/api/v1/rules": self._alert_rules,
+            "/api/v1/targets": self._active_targets,
             "/-/ready": self._ready,
             "/-/healthy": self._ready,
         }.items():
@@ -93,6 +95,7 @@ class StandIn:
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
+        self._troubles.clear()
 
     async def _scrape_forever(self) -> None:
         async with ClientSession(timeout=ClientTimeout(total=5)) as session:
@@ -107,9 +110,11 @@ class StandIn:
             async with session.get(f"http://{target['instance']}/metrics") as response:
                 response.raise_for_status()
                 text = await response.text()
-        except (ClientError, TimeoutError):
+        except (ClientError, TimeoutError) as error:
+            self._troubles[target["instance"]] = str(error) or "no answer in time"
             self._samples.add(at, [("up", target, 0.0)])
             return
+        self._troubles[target["instance"]] = ""
         self._samples.add(at, [("up", target, 1.0), *_exposed(text, target)])
 
     def _evaluate_rules(self, now: float) -> None:
@@ -158,6 +163,19 @@ class StandIn:
             for rule, _ in self._rules
         ]
         return {"groups": [{"name": "sandbox", "file": "", "interval": SCRAPE_SECONDS, "rules": rules}]}
+
+    async def _active_targets(self, _: dict[str, str]) -> dict[str, Any]:
+        return {"activeTargets": [self._target(target) for target in self._targets], "droppedTargets": []}
+
+    def _target(self, target: dict[str, str]) -> dict[str, Any]:
+        trouble = self._troubles.get(target["instance"])
+        return {
+            "labels": target,
+            "scrapePool": target["job"],
+            "scrapeUrl": f"http://{target['instance']}/metrics",
+            "health": "unknown" if trouble is None else "down" if trouble else "up",
+            "lastError": trouble or "",
+        }
 
     async def _ready(self, _: dict[str, str]) -> dict[str, Any]:
         return {}
