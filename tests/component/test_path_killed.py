@@ -12,10 +12,9 @@ from tests.servers.receiver import Receiver
 async def test_killed_before_every_write_it_loses_nothing(tmp_path: Path, receiver: Receiver) -> None:
     with Cycles(tmp_path, receiver) as cycles:
         every_point(cycles, range(1, POINTS + 1))
-        random_cycles(cycles, 12)
+        random_cycles(cycles, 8)
         cycles.end()
         result = await cycles.result()
-    print(result)
     assert (result.lost, result.foreign, result.disordered) == (0, 0, 0)
     assert result.changes >= POINTS
     assert result.repeated >= 2  # those read and not answered came again
