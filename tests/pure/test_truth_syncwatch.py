@@ -99,7 +99,8 @@ TABLE = """
     # Scaling, load balancer
     autoscaler            autoscaler_min        3 OK, 2 WARNING, 4 WARNING
     autoscaler            autoscaler_max        10 OK, 9 WARNING, 11 WARNING
-    load-balancer         idle_timeout          60s OK, 31s OK, 30s WARNING, 26s WARNING, 25s CRITICAL, 1s CRITICAL
+    autoscaler            autoscaler_target     70% OK, 69% WARNING, 80% WARNING
+    idle-timeout          idle_timeout          60s OK, 31s OK, 30s WARNING, 26s WARNING, 25s CRITICAL, 1s CRITICAL
     load-balancer         healthy               1 OK, 0 CRITICAL
 """  # noqa: E501
 
@@ -126,6 +127,32 @@ HELD = """
     sync-drift         sync_drift           500ms 0s     CRITICAL
     disk-usage         disk_usage           90%   0s     CRITICAL
     error-rate-5xx     error_rate           1%    0s     CRITICAL
+"""
+
+
+# What a value opens: check, row, value, severity and playbook, as the playbooks and the examples of severities say
+OPENS = """
+    sync-drift             sync_drift            301ms SEV2 high-playback-drift
+    sync-drift             sync_drift            500ms SEV2 high-playback-drift
+    sync-command-latency   sync_command_latency  150ms SEV2 high-playback-drift
+    transcoding-queue      transcoding_backlog   11    SEV3 transcoding-jobs-stuck
+    transcoding-queue      transcoding_queue     20    SEV3 transcoding-jobs-stuck
+    transcoding-duration   transcoding_duration  10m   SEV3 transcoding-jobs-stuck
+    error-rate-5xx         error_rate            1.01% SEV2 high-error-rate
+    disk-usage             disk_usage            90%   SEV2 disk-space-full
+    idle-timeout           idle_timeout          30s   SEV2 websocket-connection-failures
+    idle-timeout           idle_timeout          25s   SEV2 websocket-connection-failures
+    load-balancer          healthy               0     SEV1 complete-site-outage
+    service-ready          up                    0     SEV1 complete-site-outage
+    database-up            up                    0     SEV1 database-unavailable
+    redis-ping             up                    0     SEV2 redis-failure
+    login                  up                    0     SEV2 authentication-failures
+    websocket              up                    0     SEV2 websocket-connection-failures
+    pods-killed            oom_killed            1     SEV3 memory-leak
+    pod-usage              pod_memory            90%   SEV3 memory-leak
+    connection-failures    matches               1     SEV3 database-unavailable
+    redis-connection-failures  matches           1     SEV3 redis-failure
+    failed-writes          matches               1     SEV3 disk-space-full
 """
 
 
@@ -177,6 +204,15 @@ def test_a_value_that_lasts(check: str, row: str, value: str, expected: Level) -
 def test_a_value_held_for_a_while(line: str) -> None:
     check, row, value, duration, level = line.split()
     assert status(check, row, value, parse_duration(duration)) is Level[level]
+
+
+@pytest.mark.parametrize("line", list(lines(OPENS)))
+def test_what_a_value_opens(line: str) -> None:
+    check, row, value, severity, playbook = line.split()
+    found, level = catalogue().checks[f"syncwatch/{check}"], status(check, row, value)
+    assert level in (Level.WARNING, Level.CRITICAL)
+    assert (found.severity if level is Level.CRITICAL else found.warning_severity) == severity
+    assert found.playbook == playbook
 
 
 def test_every_documented_limit_is_in_the_table() -> None:

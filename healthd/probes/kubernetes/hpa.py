@@ -25,7 +25,7 @@ _VALUES = ("averageUtilization", "averageValue", "value")
 
 
 class Autoscaler(NamedTuple):
-    """What is kept of an HPA. `loads`: metric -> current / target."""
+    """What is kept of an HPA. `loads`: metric -> current / target; `wanted`: metric -> the utilisation it aims at."""
 
     namespace: str
     name: str
@@ -37,6 +37,7 @@ class Autoscaler(NamedTuple):
     desired: int
     loads: Mapping[str, float]
     utilisations: Mapping[str, float]
+    wanted: Mapping[str, float]
     limited: bool
     unable: str
     scaled: datetime | None
@@ -47,7 +48,8 @@ def _read(item: dict[str, Any]) -> Autoscaler:
     conditions = {c["type"]: c for c in status.get("conditions") or ()}
     limited = conditions.get("ScalingLimited", _NONE)
     target = spec.get("scaleTargetRef") or _NONE
-    loads, utilisations = _metrics(spec.get("metrics") or (), status.get("currentMetrics") or ())
+    metrics = spec.get("metrics") or ()
+    loads, utilisations = _metrics(metrics, status.get("currentMetrics") or ())
     return Autoscaler(
         metadata["namespace"],
         metadata["name"],
@@ -59,6 +61,7 @@ def _read(item: dict[str, Any]) -> Autoscaler:
         status.get("desiredReplicas", 0),
         loads,
         utilisations,
+        _aims(metrics),
         limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas",
         _unable(conditions),
         moment(status.get("lastScaleTime")),
@@ -89,6 +92,12 @@ def _metrics(wanted: Sequence[Any], current: Sequence[Any]) -> tuple[dict[str, f
                 loads[name] = have / want
                 break
     return loads, utilisations
+
+
+def _aims(wanted: Sequence[Any]) -> dict[str, float]:
+    """The utilisation each metric is to be kept at, of those that have one."""
+    aims = {_metric_name(metric): (_part(metric).get("target") or _NONE).get("averageUtilization") for metric in wanted}
+    return {name: percent / 100 for name, aim in aims.items() if (percent := quantity(aim)) is not None}
 
 
 def _part(metric: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,6 +134,7 @@ class KubernetesHpaProbe:
         "limited": counted("1 when it would want more than it may have, else 0"),
         "unable_to_scale": counted("1 when it cannot scale or has no metrics, else 0"),
         "utilisation": MeasureInfo(Unit.RATIO, "of what the pods request; a series for each metric"),
+        "target_utilisation": MeasureInfo(Unit.RATIO, "at which it keeps them; a series for each metric"),
         "load": MeasureInfo(Unit.RATIO, "current / target, any kind of metric; a series for each metric"),
         "last_scale_age": MeasureInfo(Unit.SECONDS, "since it last changed the number; absent if never"),
     }
@@ -165,6 +175,7 @@ def _measure(hpa: Autoscaler, series: str, now: datetime) -> list[Measurement]:
     }
     found = [Measurement(name, float(value), Unit.COUNT, series) for name, value in counts.items()]
     found += [Measurement("utilisation", v, Unit.RATIO, f"{series}/{name}") for name, v in hpa.utilisations.items()]
+    found += [Measurement("target_utilisation", v, Unit.RATIO, f"{series}/{name}") for name, v in hpa.wanted.items()]
     found += [Measurement("load", value, Unit.RATIO, f"{series}/{name}") for name, value in hpa.loads.items()]
     if (seconds := age(hpa.scaled, now)) is not None:
         found.append(Measurement("last_scale_age", seconds, Unit.SECONDS, series))

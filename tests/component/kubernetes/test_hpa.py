@@ -52,6 +52,7 @@ async def test_autoscalers(kube: KubeServer, look: Look, namespace: str) -> None
     assert (found["count"], found["current{calm}"], found["desired{calm}"]) == (4, 3, 3)
     assert (found["min{calm}"], found["max{calm}"], found["at_max{calm}"], found["limited{calm}"]) == (2, 10, 0, 0)
     assert (found["utilisation{calm/cpu}"], found["load{calm/cpu}"]) == (0.35, 0.5)
+    assert found["target_utilisation{calm/cpu}"] == 0.7
     assert (found["at_max{full}"], found["limited{full}"], found["load{full/cpu}"]) == (1, 1, 1.5)
     assert (found["unable_to_scale{blind}"], found["unable_to_scale{off}"], found["unable_to_scale{full}"]) == (1, 0, 0)
     assert 178 < float(found["last_scale_age{calm}"]) < 195

@@ -56,11 +56,6 @@ APPLICATION: Faults = (
         Opens("complete-site-outage", "SEV1"),
     ),
     Fault(
-        "app-down", "stops the application: connections are refused", ("service-ready", *ALERTS), SOON,
-        lambda w: w.application.stop(), lambda w: w.application.start(), ON_BACKEND,
-        Opens("complete-site-outage", "SEV1"),
-    ),
-    Fault(
         "app-slow", "makes every API request take 1.2 s longer", ("api-latency-p95",), SECONDS,
         behave(delay=1.2), behave(delay=0.0), ("api-latency-p99", "api-latency-p50"), Opens("scale-up", "SEV3"),
     ),
@@ -91,7 +86,7 @@ APPLICATION: Faults = (
     ),
     Fault(
         "sync-commands-slow", "delays sync broadcasts by 150 ms", ("sync-command-latency",), SECONDS,
-        behave(broadcast_delay=0.15), behave(broadcast_delay=0.0), incident=Opens("high-playback-drift", "SEV3"),
+        behave(broadcast_delay=0.15), behave(broadcast_delay=0.0), incident=Opens("high-playback-drift", "SEV2"),
     ),
     Fault(
         "websocket-refused", "refuses every WebSocket that is opened now", ("websocket",), SOON,

@@ -41,7 +41,7 @@ async def _refuse_bucket(world: Production) -> None:
 CLOUD: Faults = (
     Fault(
         "aws-down", "refuses connections to AWS", _EVERYTHING, MINUTE,
-        lambda w: w.aws.close_endpoint(), lambda w: w.aws.open_endpoint(), ("backup-size",),
+        lambda w: w.aws.close_endpoint(), lambda w: w.aws.open_endpoint(), ("backup-size", "idle-timeout"),
         Opens("complete-site-outage", "SEV1"),
     ),
     Fault(
@@ -54,9 +54,9 @@ CLOUD: Faults = (
         incident=Opens("complete-site-outage", "SEV1"),
     ),
     Fault(
-        "idle-timeout-short", "lets the load balancer cut connections that are silent for 30 s", ("load-balancer",),
+        "idle-timeout-short", "lets the load balancer cut connections that are silent for 30 s", ("idle-timeout",),
         SOON, lambda w: w.aws.network.idle_timeout(BALANCER, 30), lambda w: w.aws.network.idle_timeout(BALANCER, 60),
-        incident=Opens("complete-site-outage", "SEV2"),
+        incident=Opens("websocket-connection-failures", "SEV2"),
     ),
     Fault(
         "database-failed", "makes RDS say that the instance has failed",

@@ -113,6 +113,6 @@ DATA: Faults = (
     Fault(
         "transcoding-slow", "makes an hour of video take 20 minutes to transcode", ("transcoding-duration",), SOON,
         at_once(lambda w: w.media.transcoding.set(1200)), at_once(lambda w: w.media.transcoding.set(USUAL_TRANSCODING)),
-        incident=Opens("transcoding-jobs-stuck", "SEV4"),
+        incident=Opens("transcoding-jobs-stuck", "SEV3"),
     ),
 )  # fmt: skip

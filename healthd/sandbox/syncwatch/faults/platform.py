@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LOGS = (
     "backend-errors", "slow-requests", "websocket-disconnects", "websocket-errors", "failed-authentications",
-    "authentication-log", "connection-failures", "transcoder-log",
+    "authentication-log", "connection-failures", "redis-connection-failures", "failed-writes", "transcoder-log",
 )  # fmt: skip
 _OBJECTS = (
     "pods-ready", "rollouts", "transcoder-pods", "pods-killed", "node-usage", "pod-usage", "autoscaler",
@@ -94,12 +94,23 @@ PLATFORM: Faults = (
     Fault(
         "websocket-disconnects", "writes 1500 disconnected WebSockets to the backend's log",
         ("websocket-disconnects",), MINUTE, _log(*["info: client disconnected"] * 1500), _usual_logs,
-        incident=Opens("websocket-connection-failures", "SEV3"),
+        incident=Opens("websocket-connection-failures", "SEV2"),
     ),
     Fault(
         "connections-lost", "writes lost connections to the database to the backend's log", ("connection-failures",),
         MINUTE, _log(*["error: Connection to database failed"] * 12), _usual_logs,
         incident=Opens("database-unavailable", "SEV3"), apart=("websocket-disconnects",),
+    ),
+    Fault(
+        "redis-connections-lost", "writes lost connections to Redis to the backend's log",
+        ("redis-connection-failures",), MINUTE, _log(*["error: Redis connection failed"] * 12), _usual_logs,
+        incident=Opens("redis-failure", "SEV3"), apart=("websocket-disconnects", "connections-lost"),
+    ),
+    Fault(
+        "writes-fail", "writes to the backend's log that there is no space left", ("failed-writes",), MINUTE,
+        _log(*["error: ENOSPC: No space left on device"] * 12), _usual_logs,
+        incident=Opens("disk-space-full", "SEV3"),
+        apart=("websocket-disconnects", "connections-lost", "redis-connections-lost"),
     ),
     Fault(
         "compose-service-down", "ends the backend's container under Docker Compose", ("compose-services",), SOON,
