@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,4 +58,5 @@ class Platform:
 
     def remove_config(self) -> None:
         """It is deleted."""
-        self.cluster.store.delete(self.cluster.store.get("ConfigMap", NAMESPACE, _LEFT_OVER))
+        with suppress(KeyError):
+            self.cluster.store.delete(self.cluster.store.get("ConfigMap", NAMESPACE, _LEFT_OVER))
