@@ -77,7 +77,7 @@ def test_an_incident_is_opened_told_and_resolved(new_sandbox: NewSandbox) -> Non
 
 def test_the_terminal_shows_what_the_inbox_receives(new_sandbox: NewSandbox) -> None:
     sandbox = new_sandbox("--port", str(free_port())).start()
-    sandbox.call("break", "app-down")
+    sandbox.call("break", "complete-outage")
     until(lambda: "PagerDuty  trigger: [SEV1]" in sandbox.said(), "the message is printed")
 
 

@@ -25,7 +25,7 @@ _TRAFFIC = (
 class Quantiles:
     """Quantiles over the last `window` seconds, as client libraries' summaries keep them."""
 
-    def __init__(self, window: float = 8) -> None:
+    def __init__(self, window: float = 5) -> None:
         self._window = window
         self._values: deque[tuple[float, float]] = deque(maxlen=5000)
         self._count, self._sum = 0, 0.0

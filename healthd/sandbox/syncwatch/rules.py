@@ -24,7 +24,7 @@ RULES = (
     Rule("RedisMemoryHigh", "redis_memory_used_bytes / redis_memory_max_bytes > 0.8", "high", "Redis is over 80% full"),
     Rule(
         "HighErrorRate",
-        'sum(rate(http_requests_total{status=~"5.."}[10s])) / sum(rate(http_requests_total[10s])) > 0.01',
+        'sum(rate(http_requests_total{status=~"5.."}[5s])) / sum(rate(http_requests_total[5s])) > 0.01',
         "high",
         "More than 1% of requests fail",
     ),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Shorter than in any real production, so that an alert fires while somebody watches.
-HOLD_SECONDS = 3
+HOLD_SECONDS = 2
 SCRAPE_SECONDS = 1
 
 
