@@ -213,6 +213,16 @@ def test_escalation_is_at_once_then_30_minutes_one_hour_two_hours(syncup: Catalo
     assert minutes == [0, 30, 60, 120]
 
 
+def test_the_chain_is_of_incidents_not_resolved(syncup: Catalogue) -> None:
+    chain = syncup.systems["syncup"].runbook.escalation
+    assert [level.until for level in chain] == ["acknowledged", "resolved", "resolved", "resolved"]
+
+
+def test_incidents_end_in_a_post_mortem(syncup: Catalogue) -> None:
+    [asked] = [task for task in syncup.systems["syncup"].runbook.attestations if task.name == "post-mortem"]
+    assert (asked.within, asked.severities) == (timedelta(hours=48), ("P1", "P2"))
+
+
 def test_the_window_is_two_hours_and_told_two_days_before(syncup: Catalogue) -> None:
     [window] = syncup.systems["syncup"].runbook.windows
     assert (window.duration, window.notice) == (timedelta(hours=2), timedelta(hours=48))
