@@ -16,7 +16,7 @@ from healthd.web.api import attestations, checks, incidents, installation, repor
 from healthd.web.api.models import Error
 from healthd.web.api.parameters import unknown_parameters
 from healthd.web.desk import Desk
-from healthd.web.errors import answer, unexpected
+from healthd.web.errors import PROBLEM, answer, unexpected
 from healthd.web.security import RequestError
 from healthd.web.views import page
 
@@ -32,17 +32,28 @@ def create_api(desk: Desk) -> FastAPI:
         title="healthd", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/openapi.json", servers=[{"url": "/api"}], root_path_in_servers=False,
         dependencies=[unknown_parameters],
-        responses={400: {"model": Error}, 401: {"model": Error}, 503: {"model": Error}},
+        responses={status: {"model": Error} for status in (400, 401, 404, 405, 503)},
     )  # fmt: skip
     api.state.desk = desk
     for room in (checks, incidents, reports, silences, windows, attestations, installation):
         api.include_router(room.router, prefix="/v1")
     api.add_api_route("/docs", _docs, include_in_schema=False)
+    _describe_problems(api.openapi())
     for kind in (RequestError, StoreError, HTTPException):
         api.add_exception_handler(kind, answer)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Exception, unexpected)
     return api
+
+
+def _describe_problems(document: dict[str, Any]) -> None:
+    """Errors are sent as problems, and in the words of people rather than the framework's."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+            for status, said in operation["responses"].items():
+                if status >= "400" and "application/json" in said.get("content", {}):
+                    said["content"] = {PROBLEM: said["content"]["application/json"]}
 
 
 async def _docs(request: Request) -> HTMLResponse:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from healthd.model.attestations import Request
 from healthd.web import attesting
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError, actor_name
@@ -27,7 +27,13 @@ STATES = ("open", "due", "overdue", "closed", "given", "missed")
 async def list_attestations(
     *,
     desk: TheDesk,
-    state: Annotated[str, Query(description="open (due or overdue), closed (given or missed), or one of these.")] = "",
+    state: Annotated[
+        str,
+        Query(
+            description="open (due or overdue), closed (given or missed), or one of these.",
+            json_schema_extra=one_of(STATES),
+        ),
+    ] = "",
     system: Annotated[str, Query(description="Of this system.")] = "",
     check: Annotated[str, Query(description="Of this task: system/name.")] = "",
     before: Before = "",

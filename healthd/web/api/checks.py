@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
 from healthd.web.api import models, serialise
-from healthd.web.api.parameters import Before, Limit, Since, TheDesk, maybe_moment, require_token
+from healthd.web.api.parameters import MOMENT, Before, Limit, Since, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.definition import definition
 from healthd.web.history import measures_of
 from healthd.web.listing import STATUS_WORDS, Filter, chosen
@@ -51,7 +51,13 @@ async def list_checks(
     *,
     desk: TheDesk,
     system: Annotated[str, Query(description="Of this system.")] = "",
-    status: Annotated[str, Query(description="In this status, or `problem`: critical, warning or unknown.")] = "",
+    status: Annotated[
+        str,
+        Query(
+            description="In this status, or `problem`: critical, warning or unknown.",
+            json_schema_extra=one_of(STATUS_WORDS),
+        ),
+    ] = "",
     cadence: Annotated[str, Query(description="Of this cadence.")] = "",
     q: Annotated[str, Query(max_length=100, description="With this in their id or title.")] = "",
     after: Annotated[str, Query(description="After this id: the `next` of the page before.")] = "",
@@ -122,8 +128,8 @@ async def get_history(
     name: str,
     measure: Annotated[str, Query(min_length=1, description="Which measure.")],
     series: Annotated[str, Query(description="Which series; empty: the worst of each run.")] = "",
-    since: Annotated[str, Query(description="RFC 3339; default: a day before `until`.")] = "",
-    until: Annotated[str, Query(description="RFC 3339; default: now.")] = "",
+    since: Annotated[str, Query(description="RFC 3339; default: a day before `until`.", json_schema_extra=MOMENT)] = "",
+    until: Annotated[str, Query(description="RFC 3339; default: now.", json_schema_extra=MOMENT)] = "",
     points: Annotated[int, Query(ge=1, le=2000, description="About so many slots of equal width.")] = 300,
 ) -> JSONResponse:
     """Slots without a value are left out. Words have no history."""

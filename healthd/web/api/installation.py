@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from healthd import __version__
 from healthd.web.api import models
-from healthd.web.api.parameters import Limit, TheDesk, length
+from healthd.web.api.parameters import LENGTH, Limit, TheDesk, length
 from healthd.web.coming import coming
 from healthd.web.standing import count, overall, statuses
 from healthd.web.words import maybe_rfc3339, rfc3339
@@ -44,7 +44,7 @@ async def get_status(desk: TheDesk) -> JSONResponse:
 @router.get("/schedule", summary="The coming calendar runs", responses={200: {"model": models.Schedule}})
 async def get_schedule(
     desk: TheDesk,
-    until: Annotated[str, Query(description="How far ahead: 12h, 7d.")] = "7d",
+    until: Annotated[str, Query(description="How far ahead: 12h, 7d.", json_schema_extra=LENGTH)] = "7d",
     system: Annotated[str, Query(description="Of this system.")] = "",
     limit: Limit = 200,
 ) -> JSONResponse:

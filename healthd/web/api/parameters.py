@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from fastapi.routing import APIRoute
+from pydantic.config import JsonDict
 from starlette.requests import Request
 
 from healthd.model.units import UnitError, parse_duration
@@ -17,8 +19,23 @@ from healthd.web.security import RequestError
 MOST = 500  # entries of one answer: more would hold up checks while they are written
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="At most so many entries.")]
-Since = Annotated[str, Query(description="From this moment on, RFC 3339.")]
-Before = Annotated[str, Query(description="Before this moment, RFC 3339: the oldest entry's time gives the next page.")]
+MOMENT: JsonDict = {"format": "date-time"}
+LENGTH: JsonDict = {"pattern": "^[1-9][0-9]{0,3}[mhd]$"}
+
+
+def one_of(words: Iterable[str]) -> dict[str, Any]:
+    """For a parameter that takes one of these words, or none."""
+    return {"enum": ["", *words]}
+
+
+Since = Annotated[str, Query(description="From this moment on, RFC 3339.", json_schema_extra=MOMENT)]
+Before = Annotated[
+    str,
+    Query(
+        description="Before this moment, RFC 3339: the oldest entry's time gives the next page.",
+        json_schema_extra=MOMENT,
+    ),
+]
 TheDesk = Annotated[Desk, Depends(desk_of)]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from healthd.web.api.models import Shape
+from healthd.web.api.parameters import LENGTH, MOMENT
 from healthd.web.pages.incidents import MAX_NOTE
 
 
@@ -33,16 +35,27 @@ class SilenceList(Shape):
     silences: list[Silence]
 
 
+# one of the two, and not empty
+ENDS: JsonDict = {
+    "oneOf": [
+        {"required": ["duration"], "not": {"required": ["ends_at"]}},
+        {"required": ["ends_at"], "not": {"required": ["duration"]}},
+    ]
+}
+
+
 class SilenceRequest(Shape):
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ENDS)
+
     matchers: list[str] = Field(
         description="such as check=shop/web or severity=~SEV[34]: = and != take globs, =~ and !~ regular expressions",
         min_length=1,
         max_length=20,
     )
     reason: str = Field(description="why, for those who wonder why nobody was told", max_length=MAX_NOTE)
-    duration: str = Field("", description="how long, such as 2h; or give ends_at")
-    starts_at: str = Field("", description="RFC 3339; default: now")
-    ends_at: str = Field("", description="RFC 3339, instead of duration")
+    duration: str = Field("", description="how long, such as 2h; or give ends_at", json_schema_extra=LENGTH)
+    starts_at: str = Field("", description="RFC 3339; default: now", json_schema_extra=MOMENT)
+    ends_at: str = Field("", description="RFC 3339, instead of duration", json_schema_extra=MOMENT)
     actor: str = Field("api", description="who, for the silence and the audit log", max_length=200)
 
 
@@ -67,11 +80,13 @@ class WindowList(Shape):
 
 
 class WindowRequest(Shape):
+    model_config = ConfigDict(extra="forbid", json_schema_extra=ENDS)
+
     system: str
     reason: str = Field(description="what is done: told in its announcements", max_length=MAX_NOTE)
-    duration: str = Field("", description="how long, such as 2h; or give ends_at")
-    starts_at: str = Field("", description="RFC 3339; default: now")
-    ends_at: str = Field("", description="RFC 3339, instead of duration")
+    duration: str = Field("", description="how long, such as 2h; or give ends_at", json_schema_extra=LENGTH)
+    starts_at: str = Field("", description="RFC 3339; default: now", json_schema_extra=MOMENT)
+    ends_at: str = Field("", description="RFC 3339, instead of duration", json_schema_extra=MOMENT)
     notice: str = Field("", description="how long ahead it is announced; default: 48h")
     except_severities: list[str] = Field(default=[], description="incidents of these are told all the same")
     actor: str = Field("api", description="who, for the window and the audit log", max_length=200)

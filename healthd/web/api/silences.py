@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from healthd.model.silences import Silence
 from healthd.web import quiet
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.security import RequestError, actor_name
 from healthd.web.words import rfc3339
@@ -25,7 +25,13 @@ STATES = ("pending", "active", "expired")
 async def list_silences(
     *,
     desk: TheDesk,
-    state: Annotated[str, Query(description="pending, active or expired; default: those that are not over.")] = "",
+    state: Annotated[
+        str,
+        Query(
+            description="pending, active or expired; default: those that are not over.",
+            json_schema_extra=one_of(STATES),
+        ),
+    ] = "",
     before: Before = "",
     limit: Limit = 100,
 ) -> JSONResponse:
