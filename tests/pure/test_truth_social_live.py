@@ -101,6 +101,10 @@ TABLE: list[tuple[str, Mapping[str, str], Level]] = [
     ("database-up", {"up": "1", "version": "149999"}, WARNING),
     ("database-up", {"up": "1", "version": "160000"}, WARNING),
     ("database-up", {"up": "0"}, CRITICAL),
+    # Redis 7
+    ("redis-up", {"up": "1", "major_version": "7"}, OK),
+    ("redis-up", {"up": "1", "major_version": "6"}, WARNING),
+    ("redis-up", {"up": "1", "major_version": "8"}, WARNING),
     ("redis-up", {"up": "1"}, OK),
     ("redis-up", {"up": "0"}, CRITICAL),
     # what is asked for with curl -f answers without an error

@@ -80,6 +80,10 @@ TABLE = [
 ]
 
 RULES = [
+    # metrics arrive in CloudWatch and DataDog
+    ("datadog-data", {"newest_age": "15m"}, OK),
+    ("datadog-data", {"newest_age": "16m"}, WARNING),
+    ("datadog-data", {"newest_age": ""}, WARNING),
     # every hour; no backup at all is worse than a late one
     ("backup-age", {"newest_age": "59m"}, OK),
     ("backup-age", {"newest_age": "60m"}, OK),

@@ -33,6 +33,7 @@ class RedisProbe:
         "latency": MeasureInfo(Unit.SECONDS, "round trip of PING"),
         "connect_time": MeasureInfo(Unit.SECONDS, "from the name look-up to the end of the log-in"),
         "version": MeasureInfo(Unit.TEXT, "the server's version, such as 7.0.15"),
+        "major_version": MeasureInfo(Unit.COUNT, "its first number, such as 7"),
         "role": MeasureInfo(Unit.TEXT, "master or slave"),
         "uptime": MeasureInfo(Unit.SECONDS, "since the server started"),
     }
@@ -66,7 +67,10 @@ async def _ping(asker: Asker) -> tuple[float, float]:
 
 
 def _about(fields: Mapping[str, str]) -> list[Measurement]:
-    found = [Measurement("version", fields.get("redis_version", ""), Unit.TEXT)]
+    version = fields.get("redis_version", "")
+    found = [Measurement("version", version, Unit.TEXT)]
+    if (major := version.partition(".")[0]).isdecimal():
+        found.append(Measurement("major_version", float(major), Unit.COUNT))
     found += [Measurement("role", fields["role"], Unit.TEXT)] if "role" in fields else []
     uptime = field_value(fields, "uptime_in_seconds")
     return found + ([Measurement("uptime", uptime, Unit.SECONDS)] if uptime is not None else [])

@@ -58,7 +58,7 @@ class Production:
         trusted = ssl.create_default_context(cafile=self.authority.file)
         self.visitors = Visitors(self.application.api.url, _VISITS, users=USERS // 4, trusted=trusted)
         self._backup = b""
-        self._postgres = 0  # its major version
+        self._postgres, self._redis = 0, ""  # their major versions
 
     async def start(self) -> None:
         """Start everything; returns when all of it answers."""
@@ -69,6 +69,7 @@ class Production:
             self.exporter.listener.start(), self.monitoring.start(),
         )  # fmt: skip
         self._postgres = int((await self.database.execute("SHOW server_version_num"))[0][0]) // 10_000
+        self._redis = str((await self.cache.client.info("server"))["redis_version"]).partition(".")[0]
         self._backup = gzip.compress(await dump(self.database))
         await self.aws.buckets.create(BUCKET)
         await self.put_backups()
@@ -144,9 +145,10 @@ class Production:
             "SOCIAL_LIVE_AWS_REGION": _REGION,
             "SOCIAL_LIVE_TRIVY": "true",
             "SOCIAL_LIVE_TRIVY_PROGRAM": str(self.images.trivy),
-            # the documented PostgreSQL 15 is not to be had everywhere: the one that runs is the right one
+            # the documented PostgreSQL 15 and Redis 7 are not to be had everywhere: those that run are the right ones
             "SOCIAL_LIVE_POSTGRES": f"{self._postgres}0000",
             "SOCIAL_LIVE_POSTGRES_NEXT": f"{self._postgres + 1}0000",
+            "SOCIAL_LIVE_REDIS": self._redis,
             "KUBECONFIG": str(self.platform.cluster.kubeconfig),
             "SSL_CERT_FILE": str(self.authority.bundle()),
             "HEALTHD_ALLOWED_COMMANDS": str(self.images.trivy),

@@ -180,6 +180,11 @@ _MONITORING: _Faults = (
         incident=Opens("no-monitoring", "P4"),
     ),
     Fault(
+        "datadog-lost", "sends DataDog no metrics, since 20 minutes", ("datadog-data",), _OFTEN,
+        _answers("datadog_silent", timedelta(minutes=20)), _answers("datadog_silent", timedelta(0)),
+        incident=Opens("no-monitoring", "P4"),
+    ),
+    Fault(
         "monitoring-down", "answers with 502 instead of the monitoring page", ("monitoring-dashboard",), _OFTEN,
         _answers("monitoring_code", 502), _answers("monitoring_code", 200), incident=Opens("no-monitoring", "P3"),
     ),

@@ -26,6 +26,10 @@ class SyncUp(Production):
             "SYNCUP_MONITORING_URL": self.services.monitoring_url,
             "SYNCUP_STATUS_PAGE_URL": self.services.status_url,
             "SYNCUP_OPENAI_URL": self.services.openai_url,
+            "SYNCUP_DATADOG": "true",
+            "SYNCUP_DATADOG_URL": self.services.datadog_url,
+            "SYNCUP_DATADOG_API_KEY": self.services.datadog_key,
+            "SYNCUP_DATADOG_APP_KEY": self.services.datadog_key,
             "SYNCUP_DATABASE_URL": self.database.monitor_url,
             # 127.0.0.2 stands for another machine
             "SYNCUP_DATABASE_OWN_ADDRESSES": "127.0.0.1/32",
@@ -60,7 +64,7 @@ class SyncUp(Production):
             "replica": state(self.replica.running, f"127.0.0.1:{self.replica.port}"),
             "Redis": state(self.cache.running, f"127.0.0.1:{self.cache.port}"),
             "AWS (moto)": state(self.aws.running, self.aws.url),
-            "monitoring, status page, OpenAI": state(
+            "monitoring, status page, OpenAI, DataDog": state(
                 self.services.sites.running, f"127.0.0.1:{self.services.sites.port}"
             ),
         }

@@ -27,6 +27,7 @@ async def test_a_running_server(redis_server: RedisServer, ping: Looker) -> None
     assert (measured["up"], measured["role"], seen.note) == (1, "master", "")
     assert 0 < float(measured["latency"]) < float(measured["connect_time"]) < 5
     assert str(measured["version"]).count(".") == 2
+    assert measured["major_version"] == int(str(measured["version"]).split(".")[0])
     assert float(measured["uptime"]) >= 0
 
 
