@@ -12,7 +12,7 @@ from healthd.sandbox.parts.listener import Listener
 
 
 class Services:
-    """Sites on one port: `monitoring_url`, `status_url`, `openai_url`, `datadog_url`. What they answer may be changed."""
+    """Sites on one port: `monitoring_url`, `status_url`, `openai_url`, `datadog_url`. Their answers may be changed."""
 
     def __init__(self) -> None:
         self.sites = Listener(self._routes)
