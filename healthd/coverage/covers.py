@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from healthd.coverage.result import Cover
-from healthd.model.catalogue import Playbook, System
+from healthd.model.catalogue import Check, Playbook, System, Threshold
+from healthd.model.outcomes import Level
 from healthd.model.runbook import Fate
 
 
@@ -18,10 +19,23 @@ def covers_of(system: System) -> Iterator[Cover]:
 
 def _checks(system: System) -> Iterator[Cover]:
     for check in system.checks:
-        severities = (check.severity, check.warning_severity)
+        severities = _severities(check)
         yield Cover(
             "check", Fate.CHECK, check.id, check.covers, check.source, check.cadences, severities, check.enabled, check
         )
+
+
+def _severities(check: Check) -> tuple[str, ...]:
+    """Those in which a value can make it fail: of WARNING only where a row warns, of CRITICAL where one is that."""
+    critical = any(row.critical is not None or row.missing is Level.CRITICAL for row in check.thresholds)
+    found = (check.severity if critical else "", check.warning_severity if any(map(_warns, check.thresholds)) else "")
+    return tuple(severity for severity in found if severity)
+
+
+def _warns(row: Threshold) -> bool:
+    """Without a warning of its own, what is good and missed is one."""
+    wanted = (row.warning, row.acceptable, row.target)
+    return row.missing is Level.WARNING or any(condition is not None for condition in wanted)
 
 
 def _playbooks(system: System) -> Iterator[Cover]:

@@ -21,6 +21,9 @@ cadences: {morning: {on: daily, at: "09:00"}, evening: {on: daily, at: "18:00"}}
 """
 
 
+SLOW = 'thresholds: {measure: latency, warning: "> 1s"}'
+
+
 def item(id_: str, fate: str, more: str = "") -> str:
     return f"  - {{id: {id_}, heading: H, title: T, fate: {fate}{', ' + more if more else ''}}}\n"
 
@@ -96,8 +99,9 @@ def test_what_else_covers_an_item_is_shown_too(tmp_path: Path) -> None:
         ("cadence: morning", check("g/a", cadence="evening"), "documented for morning, but demo/c at evening"),
         ("cadence: evening", check("g/a", "every: 5m"), "documented for evening, but demo/c at morning"),
         ("severity: SEV1", check("g/a"), None),
-        ("severity: SEV2", check("g/a"), None),  # its warning
-        ("severity: SEV2", check("g/a", "warning_severity: SEV1"), "documented as SEV2, but demo/c has SEV1"),
+        ("severity: SEV2", check("g/a", SLOW), None),  # its warning
+        ("severity: SEV2", check("g/a", f"{SLOW}, warning_severity: SEV1"), "documented as SEV2, but demo/c has SEV1"),
+        ("severity: SEV2", check("g/a"), "documented as SEV2, but demo/c has SEV1"),  # it never warns
     ],
 )
 def test_time_and_severity_are_as_documented(tmp_path: Path, more: str, rest: str, problem: str | None) -> None:
