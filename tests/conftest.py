@@ -33,7 +33,6 @@ TOGETHER = (
     "component/docker",
     "component/kubernetes",
     "component/test_probe_prometheus",
-    "component/test_sandbox_faults",
     "component/web",
 )
 

@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 DEFAULT_PORT = 9780
 ENVIRONMENT_FILE = "env"
 _DAEMON_READY_SECONDS = 30
+# of this machine's own AWS account and cluster: they would win over what the production says
+_MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "KUBERNETES_SERVICE_HOST")
 _DATA_PREFIX = "healthd-sandbox-"
 
 
@@ -157,7 +159,7 @@ def _daemon_environment(world: World, inbox: Inbox, plan: Plan, port: int) -> di
 
 
 def _daemon(environment: Mapping[str, str], logs: Path) -> Child:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEALTHD_")}
+    inherited = {n: v for n, v in os.environ.items() if not n.startswith("HEALTHD_") and n not in _MISLEADING}
     argv = [sys.executable, "-m", "healthd", "run"]
     return Child("healthd", argv, logs / "healthd.log", env={**inherited, **environment})
 

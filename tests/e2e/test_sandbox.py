@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.servers.process import free_port
-from tests.servers.sandbox import Sandbox, until
+from healthd.sandbox.world import WORLDS, world_class
+from tests.servers.process import Process, free_port
+from tests.servers.sandbox import HEALTHD, PROJECT, Sandbox, run, until
 
 NewSandbox = Callable[..., Sandbox]
 CHANNELS = {"Slack", "PagerDuty", "webhook"}
@@ -141,3 +144,102 @@ def test_a_catalogue_that_is_not_right_is_shown(new_sandbox: NewSandbox, tmp_pat
     assert sandbox.process.popen is not None
     assert sandbox.process.popen.returncode == 3
     assert "titel" in sandbox.said()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox without a daemon, for what needs no more."""
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), "--no-daemon").start()
+    yield sandbox
+    sandbox.stop()
+
+
+def test_the_catalogue_is_content_with_a_healthy_production(running: Sandbox) -> None:
+    done = running.healthd("validate", "checks/host", "checks/syncwatch")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("break", "redis-doun"), "did you mean redis-down?"),
+        (("break", "xyz"), "healthd sandbox list"),
+        (("mend", "redis-down"), "redis-down is not broken"),
+        (("mend", "redis-doun"), "did you mean redis-down?"),
+        (("start", "--no-daemon"), "runs here already"),
+        (("start", "syncwach"), "did you mean syncwatch?"),
+    ],
+)
+def test_says_what_is_wrong(running: Sandbox, words: tuple[str, ...], said: str) -> None:
+    done = running.call(*words)
+    assert done.returncode == 3
+    assert said in done.stderr
+
+
+def test_a_fault_is_broken_once(running: Sandbox) -> None:
+    assert running.call("break", "disk-full").returncode == 0
+    again = running.call("break", "disk-full")
+    assert (again.returncode, "broken already" in again.stderr) == (3, True)
+    assert "disk-full" in running.call("status").stdout
+    assert "[broken now]" in running.call("list").stdout
+    assert running.call("mend").stdout.startswith("Mended: disk-full.")
+    assert "Broken: nothing" in running.call("status").stdout
+
+
+def test_mending_everything_works_in_any_order_of_breaking(running: Sandbox) -> None:
+    for name in ("redis-memory-full", "transcoding-backlog", "redis-slow", "redis-down"):
+        assert running.call("break", name).returncode == 0
+    done = running.call("mend")
+    assert done.returncode == 0, done.stderr
+    checked = running.healthd("check", "syncwatch/redis-memory", "syncwatch/transcoding-queue")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_what_needs_redis_says_so_when_it_is_down(running: Sandbox) -> None:
+    running.call("break", "redis-down")
+    try:
+        done = running.call("break", "redis-memory-full")
+        assert (done.returncode, "mend redis-down first" in done.stderr) == (3, True)
+    finally:
+        assert running.call("mend").returncode == 0
+
+
+def test_secrets_are_the_owners_alone(running: Sandbox) -> None:
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in running.folder.glob("*") if path.is_file()}
+    assert modes == {"env": "0o600", "state.json": "0o600"}
+
+
+@pytest.mark.parametrize("system", WORLDS)
+def test_lists_what_can_be_broken_of_each_system(system: str) -> None:
+    done = run("sandbox", "list", system, env=os.environ)
+    assert done.returncode == 0
+    for fault in world_class(system).faults:
+        assert fault in done.stdout
+
+
+def _up(output: Path) -> bool:
+    return "Up in" in output.read_text()
+
+
+def test_several_run_side_by_side(tmp_path: Path) -> None:
+    """In one folder, under their usual names; the short form starts one too."""
+    checks = ("--checks", str(PROJECT / "checks"))
+    env = {**os.environ, "PATH": os.environ["PATH"]}
+    names = ("syncwatch", "synk")
+    processes = [
+        Process([*HEALTHD, "sandbox", name, "--no-daemon", *checks], tmp_path / name, cwd=tmp_path, env=env)
+        for name in names
+    ]
+    try:
+        for name, process in zip(names, processes, strict=True):
+            process.start()
+            until(partial(_up, tmp_path / name), f"{name} comes up", 90)
+        unclear = run("sandbox", "status", env=env, cwd=tmp_path)
+        assert (unclear.returncode, "--system" in unclear.stderr) == (3, True)
+        assert "Sandbox of synk" in run("sandbox", "status", "--system", "synk", env=env, cwd=tmp_path).stdout
+        assert sorted(path.name for path in tmp_path.glob(".sandbox*")) == [".sandbox", ".sandbox-synk"]
+        processes[0].stop()
+        assert "Sandbox of synk" in run("sandbox", "status", env=env, cwd=tmp_path).stdout
+    finally:
+        for process in processes:
+            process.stop(timeout=30)

@@ -75,10 +75,10 @@ class Sandbox:
         self.process.stop(timeout=30)
 
 
-def run(*words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(*words: str, env: Mapping[str, str], cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
     """One healthd command."""
     argv: Sequence[str] = [*HEALTHD, *words]
-    return subprocess.run(argv, cwd=PROJECT, env=dict(env), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, cwd=cwd, env=dict(env), capture_output=True, text=True, timeout=60, check=False)
 
 
 def until(condition: Callable[[], object], what: str, within: float = 30) -> None:

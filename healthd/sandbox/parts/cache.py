@@ -44,7 +44,9 @@ class Cache:
         self.password: str = replica_of.password if replica_of else secrets.token_urlsafe(12)
         self._max_memory, self._fill_in, self._folder = max_memory, fill_in, folder or log.parent
         program = _program()
-        following = ("--replicaof", f"127.0.0.1 {replica_of.port}", "--masterauth", self.password) if replica_of else ()
+        following = (
+            ("--replicaof", "127.0.0.1", str(replica_of.port), "--masterauth", self.password) if replica_of else ()
+        )
         self._child = Child(
             "Redis",
             [

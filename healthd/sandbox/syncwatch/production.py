@@ -25,7 +25,7 @@ from healthd.sandbox.syncwatch.traffic import Traffic
 # what vacuums is healthd's subject; here it was done before the sandbox began
 _SETTINGS = {"autovacuum": "off"}
 # what Redis writes to disk: every command, and a snapshot every six hours
-_DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "21600 1")
+_DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "21600", "1")
 
 
 class Production:
