@@ -163,6 +163,11 @@ class Teller:
                 return ""
         return why
 
+    def _wants(self, channel: str, event: str) -> bool:
+        """Whether its options ask for such messages; one that is not configured any more may come back."""
+        spec = self.channels.get(channel)
+        return spec is None or wants(spec.options, event)
+
     def _unsaid(self, decision: Decision, body: dict[str, Any], why: str) -> Incident:
         before = decision.incident.details
         return replace(decision.incident, details={"channels": [], **before, "body": body, "quiet": why})
@@ -177,7 +182,7 @@ class Teller:
         softly = decision.softly or decision.event in SOFT
         if softly:
             told = tuple(c for c in told if (spec := self.channels.get(c)) and CHANNELS[spec.type].updates)
-        told = tuple(c for c in told if (spec := self.channels.get(c)) is None or wants(spec.options, decision.event))
+        told = tuple(c for c in told if c in decision.also or self._wants(c, decision.event))
         sequence = int(incident.details.get("sequence", 0)) + 1
         details = {**incident.details, "channels": list(channels), "sequence": sequence, "body": body}
         if routed.held or "held" in details:

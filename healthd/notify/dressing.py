@@ -12,7 +12,6 @@ from healthd.model.incidents import Message
 from healthd.notify.context import Context
 from healthd.notify.message import Channel
 from healthd.notify.options import Options, Rate
-from healthd.notify.templates import TemplateProblem, fill_aside
 
 log = structlog.get_logger("healthd.notify")
 
@@ -53,6 +52,8 @@ class Dressed:
         await self._channel.close()
 
     async def _filled(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        from healthd.notify.templates import TemplateProblem, fill_aside  # most channels have none
+
         assert self._options.templates is not None
         redact = self._context.redact
         try:

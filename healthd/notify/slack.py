@@ -42,7 +42,7 @@ class Slack:
         """`webhook_url`: https://hooks.slack.com/services/..., a secret: whoever has it can post."""
 
         webhook_url: http.SecretUrl
-        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(1, timedelta(seconds=1))
+        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(5, timedelta(seconds=5))
 
     def __init__(self, options: Options, context: Context) -> None:
         url: SecretStr = options.webhook_url

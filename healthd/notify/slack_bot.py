@@ -25,6 +25,7 @@ from healthd.notify.slack_blocks import parent, render, reply
 
 METADATA = "healthd_message"
 LOUD = frozenset({"worsened", "escalated", "reopened"})  # replies that the whole channel sees
+BEGINS = frozenset({"firing", "resolved"})  # may be the first that Slack hears of an incident
 SILENT = frozenset({"improved"})  # only the incident's message changes
 LOST = frozenset({"message_not_found", "channel_not_found", "thread_not_found", "is_archived", "not_in_channel"})
 UNEDITABLE = frozenset({"cant_update_message", "edit_window_closed", "msg_too_long", "invalid_blocks"})
@@ -68,7 +69,7 @@ class SlackBot:
         incident_severities: tuple[str, ...] = ()
         buttons: bool = True
         url: SecretUrl = SecretStr("https://slack.com/api")
-        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(1, timedelta(seconds=1))
+        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(5, timedelta(seconds=5))
 
         @field_validator("incident_channel")
         @classmethod
@@ -113,39 +114,49 @@ class SlackBot:
         thread = await self._recall(message.group)
         if thread.done == message.id:
             return
-        fresh = not thread.ts
-        if fresh:
-            thread = await self._open(message, thread)
+        if not thread.ts:
+            thread, fresh = await self._open(message, thread)
         else:
-            thread = await self._update(message, thread)
-            if fresh := self._moves(message, thread):
+            thread, fresh = await self._update(message, thread), False
+            if self._moves(message, thread):
                 note = f"This incident began in another channel: {thread.asked}"
-                thread = await self._open(message, replace(thread, ts="", channel="", pending=""), note)
+                thread, fresh = await self._open(message, replace(thread, ts="", channel="", pending=""), note)
         if message.event not in SILENT and not (fresh and message.event not in ("updated", "acknowledged")):
             thread = await self._reply(message, thread)
         thread = await self._room(message, thread)
         await self._remember(message.group, replace(thread, done=message.id, pending=""))
+
+    async def _posted(self, message: Message, thread: Thread, channel: str) -> tuple[str, str] | None:
+        """Where the incident's own message is, if one was posted and healthd does not remember: it was killed before
+        it could, or its database is older than the message."""
+        if thread.pending:
+            return await self._find(channel, thread, thread.pending)
+        if message.event in BEGINS:
+            return None
+        return await self._find(channel, replace(thread, since=message.body["incident"]["opened_at"]), message.group)
 
     def _moves(self, message: Message, thread: Thread) -> bool:
         """Whether it has become worse than what its channel is for."""
         channel = self._channel_for(message.body["incident"]["severity"])
         return message.event in ("worsened", "reopened") and channel != thread.asked
 
-    async def _open(self, message: Message, thread: Thread, note: str = "") -> Thread:
-        """Post the incident's own message, unless an earlier attempt did."""
+    async def _open(self, message: Message, thread: Thread, note: str = "") -> tuple[Thread, bool]:
+        """Post the incident's own message, unless that was done before; and whether it is this message's doing."""
         channel = self._channel_for(message.body["incident"]["severity"])
-        if thread.pending:
-            found = await self._find(channel, thread, thread.pending)
-            if found:
-                thread = replace(thread, channel=found[0], ts=found[1], asked=channel, pending="")
-                await self._remember(message.group, thread)
-                return thread
+        found = None if note else await self._posted(message, thread, channel)
+        if found:
+            mine = thread.pending == message.id or message.event in BEGINS
+            thread = replace(thread, channel=found[0], ts=found[1], asked=channel, pending="")
+            await self._remember(message.group, thread)
+            return (thread, True) if mine else (await self._update(message, thread), False)
+        if message.event in ("updated", "escalated", "acknowledged", "improved") and not note:
+            note = "Nothing of this incident was found in this channel, so its thread begins here."
         thread = await self._begin(message.group, replace(thread, note=note), message)
         payload = parent(message.body, buttons=self._options.buttons, note=note)
         posted = await self._post(channel, payload, message)
         thread = replace(thread, channel=posted[0], ts=posted[1], asked=channel, pending="")
         await self._remember(message.group, thread)
-        return thread
+        return thread, True
 
     async def _update(self, message: Message, thread: Thread) -> Thread:
         """Bring the incident's own message up to date; where it is gone, there is a new one."""
@@ -156,7 +167,7 @@ class SlackBot:
             if error.word in LOST:
                 log.warning("slack_message_lost", channel=self._context.name, incident=message.group, reason=error.word)
                 note = "The first message of this incident is gone from Slack, so its thread goes on here."
-                return await self._open(message, replace(thread, ts="", channel="", pending=""), note)
+                return (await self._open(message, replace(thread, ts="", channel="", pending=""), note))[0]
             if error.word not in UNEDITABLE:
                 raise
             log.warning("slack_message_not_edited", channel=self._context.name, reason=error.word)
@@ -237,19 +248,20 @@ class SlackBot:
             raise ChannelError("Slack took the message and did not say where it is", permanent=True)
         return str(answer.get("channel") or channel), answer["ts"]
 
-    async def _find(self, channel: str, thread: Thread, message_id: str) -> tuple[str, str] | None:
-        """The message an earlier attempt may have posted, by its metadata."""
+    async def _find(self, channel: str, thread: Thread, wanted: str) -> tuple[str, str] | None:
+        """The message an earlier attempt or process may have posted."""
         if not channel.startswith(("C", "G", "D")) or not channel.isalnum():
             channel = await self._named(channel.removeprefix("#")) or channel
-        return await self._search("conversations.history", {"channel": channel}, thread, message_id)
+        return await self._search("conversations.history", {"channel": channel}, thread, wanted)
 
     async def _find_reply(self, thread: Thread, message_id: str) -> tuple[str, str] | None:
         place = {"channel": thread.channel, "ts": thread.ts}
         return await self._search("conversations.replies", place, thread, message_id)
 
     async def _search(
-        self, method: str, place: Mapping[str, str], thread: Thread, message_id: str
+        self, method: str, place: Mapping[str, str], thread: Thread, wanted: str
     ) -> tuple[str, str] | None:
+        """The message whose metadata hold `wanted`: a message's id or an incident's."""
         began = datetime.fromisoformat(thread.since) if thread.since else self._context.now() - timedelta(hours=1)
         asked = {**place, "include_all_metadata": "true", "limit": "100", "oldest": seconds(began - CLOCKS)}
         for _ in range(PAGES):
@@ -261,8 +273,8 @@ class SlackBot:
                 log.warning("slack_history_closed", channel=self._context.name, reason=error.reason)
                 return None
             for found in answer.get("messages", ()):
-                if _message_id(found) == message_id:
-                    return place["channel"], str(found["ts"])
+                if wanted in _payload(found):
+                    return place["channel"], str(found.get("thread_ts") or found["ts"])
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return None
@@ -296,8 +308,10 @@ def room_name(pattern: str, incident: Mapping[str, Any], system: str) -> str:
     return _NAME.sub("-", name.lower()).strip("-")[:80]
 
 
-def _message_id(found: Any) -> str:
+def _payload(found: Any) -> tuple[str, str]:
+    """The ids in a message's metadata: ours of the message, and of the incident."""
     try:
-        return str(found["metadata"]["event_payload"]["message"])
+        payload = found["metadata"]["event_payload"]
+        return str(payload["message"]), str(payload["incident"])
     except (KeyError, TypeError):
-        return ""
+        return "", ""

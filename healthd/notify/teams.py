@@ -36,7 +36,7 @@ class Teams:
         """`webhook_url`: the workflow's address; whoever has it can post, so it is a secret."""
 
         webhook_url: http.SecretUrl
-        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(1, timedelta(seconds=1))
+        rate: Annotated[Rate | None, BeforeValidator(parse_rate)] = Rate(5, timedelta(seconds=5))
 
     def __init__(self, options: Options, context: Context) -> None:
         self._http = http.HttpSender(options.webhook_url, now=context.now, timeout=options.timeout, advice=ADVICE)

@@ -237,3 +237,19 @@ async def test_a_long_incident_stays_within_the_limits(slack_server: SlackServer
     incident = make_incident(title="x" * 5000, reason="&" * 5000)
     await bot(slack_server).send(replace(message("firing", 1, incident=incident), created_at=AT - timedelta(days=1)))
     assert len(slack_server.messages) == 1
+
+
+async def test_a_thread_that_was_forgotten_is_found_by_its_metadata(slack_server: SlackServer) -> None:
+    """As after a database was restored: nothing is remembered, and the incident goes on."""
+    await bot(slack_server).send(message("firing", 1))
+    await bot(slack_server).send(message("worsened", 2))
+    await bot(slack_server).send(message("updated", 3, update=UPDATE))
+    (parent,) = slack_server.top()
+    assert parent["edited"]
+    assert len(slack_server.replies(parent["ts"])) == 2
+
+
+async def test_a_thread_that_is_nowhere_begins_anew_with_a_note(slack_server: SlackServer) -> None:
+    await bot(slack_server).send(message("updated", 3, update=UPDATE))
+    (parent,) = slack_server.top()
+    assert "so its thread begins here" in json.dumps(parent["blocks"])
