@@ -30,9 +30,7 @@ def report(system: str, cadence: str, output: str, preview: bool, url: str | Non
     else:
         entries = get("/reports", {**wanted, "limit": "1"}, url).json()["reports"]
         if not entries:
-            raise Refused(
-                f"no report of {system} {cadence} yet; see `healthd next`, or add --now"
-            )
+            raise Refused(f"no report of {system} {cadence} yet; see `healthd next`, or add --now")
         path, asked = f"/reports/{entries[0]['id']}", {}
         found = get(path, asked, url)
     data = found.json()
