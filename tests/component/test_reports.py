@@ -110,7 +110,8 @@ async def test_the_next_report_is_compared_with_it_and_one_can_be_asked_for(tmp_
         assert {item.check_id: item.before for item in preview.items} == {"shop/web": "critical", "shop/disk": "ok"}
         with pytest.raises(KeyError):
             await app.report_preview("shop", "evening")
-        assert [o.check_id for o in await app.objectives("shop")][0] == "shop/web"
+        first, *_ = await app.objectives("shop")
+        assert first.check_id == "shop/web"
 
 
 async def test_a_report_that_a_kill_prevented_is_made_after_the_restart_and_told_once(
