@@ -242,6 +242,12 @@ def test_what_is_not_measured(social_live: Catalogue, check: str, measure: str, 
 
 
 # Critical alerts are of Severity 1; warnings, to be responded to within 30 minutes, of Severity 2.
+def test_an_outage_is_told_in_the_weekly_maintenance_too(social_live: Catalogue) -> None:
+    [window] = social_live.systems["social-live"].runbook.windows
+    assert social_live.systems["social-live"].cadences[window.cadence].rule.crons == ("0 2 * * 0",)
+    assert window.except_severities == ("Severity 1",)
+
+
 @pytest.mark.parametrize(
     ("check", "level", "severity", "playbook", "respond_within"),
     [
