@@ -80,7 +80,9 @@ def test_a_dead_server_is_told_to_everyone_within_a_second_and_its_return_too(
     assert (end["event_action"], end["dedup_key"]) == ("resolve", page["dedup_key"])
     daemon.until(lambda: daemon.metric("healthd_check_status", check="web") == 0, what="in order again")
     assert not daemon.metric("healthd_incidents_open", system="shop", severity="SEV1")
-    assert daemon.metric("healthd_notifications_total", channel="slack", outcome="accepted") == 2
+    daemon.until(
+        lambda: daemon.metric("healthd_notifications_total", channel="slack", outcome="accepted") == 2, what="counted"
+    )
     assert daemon.stop() == 0
 
 
