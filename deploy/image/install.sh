@@ -17,7 +17,7 @@ case "$1" in
     [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
     "$uv" venv --quiet --python "$(command -v python3)" /opt/healthd
     "$uv" venv --quiet --python "$(command -v python3)" /opt/build
-    "$uv" export --quiet --frozen --no-dev --no-emit-project --format requirements.txt --output-file /tmp/run.txt
+    "$uv" export --quiet --frozen --no-dev --extra apprise --no-emit-project --format requirements.txt --output-file /tmp/run.txt
     "$uv" export --quiet --frozen --only-group build --no-emit-project --format requirements.txt --output-file /tmp/build.txt
     "$uv" pip sync --quiet --python /opt/healthd --require-hashes --compile-bytecode /tmp/run.txt
     "$uv" pip sync --quiet --python /opt/build --require-hashes /tmp/build.txt
