@@ -1,55 +1,21 @@
-"""The daemon: wires the rooms together and keeps them alive from start to stop."""
+"""The daemon: keeps its rooms alive from start to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import socket
-from collections import ChainMap
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
-from healthd import __version__
 from healthd.catalogue import CatalogueError, diff, watch
-from healthd.corridor import Corridor, Gear
-from healthd.incidents.escalation import release
-from healthd.leadership import Leadership, holder_name
+from healthd.doors import Doors
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
-from healthd.look import Looker, slots_of
-from healthd.memory import StoreMemory
-from healthd.metrics import Metrics
-from healthd.model.catalogue import ATTESTATION, Catalogue
-from healthd.model.escalation import Climb
-from healthd.model.incidents import Incident, TimelineEntry
-from healthd.model.outcomes import CheckState, Outcome
+from healthd.model.catalogue import Catalogue
 from healthd.model.redact import Redactor
-from healthd.notify import Outbox
-from healthd.pauses import Pauses
-from healthd.probes import PROBES
-from healthd.probes.base import Probe, ProbeLimits, Resources
-from healthd.report import Objective, Report
-from healthd.schedule import Scheduler
-from healthd.services import House, Service
-from healthd.services.attestations import AttestationProbe, Attestations
-from healthd.services.diagnostics import Diagnostics
-from healthd.services.escalation import Escalation
-from healthd.services.heartbeat import Heartbeat
-from healthd.services.postmortem import postmortem
-from healthd.services.quiet import Quiet
-from healthd.services.reports import Reports
-from healthd.services.selfwatch import TYPE as SELF
-from healthd.services.selfwatch import SelfProbe, own_system
-from healthd.services.silences import Silences
-from healthd.services.windows import Windows
-from healthd.settings import Settings
-from healthd.store import SqlStore
-from healthd.store.base import AuditEntry, Commit, Store, StoreError
-from healthd.store.recorder import Recorder
-from healthd.telling import Teller
+from healthd.services.selfwatch import own_system
+from healthd.store.base import Commit, StoreError
 from healthd.web.daemon import ReloadResult
 
 STORE_GRACE = 3.0  # seconds for closing a store
@@ -61,119 +27,8 @@ SETTLE_EVERY = 86400.0
 log = structlog.get_logger("healthd")
 
 
-def _limits(settings: Settings) -> ProbeLimits:
-    return ProbeLimits(
-        allowed_commands=settings.allowed_commands,
-        allowed_load_hosts=settings.allowed_load_hosts,
-        scratch_dir=settings.scratch_dir,
-    )
-
-
-def _advertised(settings: Settings) -> str:
-    """Where the other replicas reach this one."""
-    everywhere = settings.host in ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
-    host = socket.gethostname() if everywhere else settings.host
-    with suppress(OSError):
-        host = socket.gethostbyname(host) if everywhere else host
-    return settings.advertise_url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
-
-
-class App:
+class App(Doors):
     """One daemon. `start`, then `wait` until it is told to stop, then `stop`."""
-
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
-        self.settings = settings
-        self._now = now
-        self.started_at = now()
-        self.metrics = Metrics(__version__, settings.revision)
-        self._redact = Redactor(secrets_of(settings))
-        self.store: Store = SqlStore(settings.database_url.get_secret_value(), redact=self._redact, exclusive=True)
-        self._recorder = Recorder(
-            self.store, saved=self._saved, failed=self.metrics.store_errors.inc, lost=self.metrics.lost.inc
-        )
-        self._public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
-        self._teller = Teller(self._public_url)
-        self._outbox = Outbox(
-            self.store,
-            observe=self._notified,
-            now=now,
-            memory=StoreMemory(self.store, now),
-            redact=lambda text: self._redact(text),  # noqa: PLW0108 - a reload puts another in its place
-            allowed=lambda: self._leadership.valid,
-        )
-        self._resources = Resources()
-        self._own_probes: dict[str, Probe] = {}  # those that look at what only this process knows
-        self._looker = Looker(ChainMap(self._own_probes, cast(Any, PROBES)), self._resources, _limits(settings))
-        self._slots = slots_of(settings)
-        self._corridor = Corridor(
-            Gear(
-                looker=self._looker,
-                slots=self._slots,
-                metrics=self.metrics,
-                recorder=self._recorder,
-                teller=self._teller,
-                now=now,
-            )
-        )
-        self._scheduler = Scheduler(
-            self._corridor.launch,
-            now=now,
-            on_missed=self._missed,
-            on_lag=lambda seconds: None,  # the corridor knows of the wait for a slot as well
-            on_clock_jump=lambda seconds: self._corridor.expect_again(),
-        )
-        self._corridor.confirm = self._scheduler.once
-        self._leadership = Leadership(self.store, holder_name(), _advertised(settings), settings.lease)
-        self._leading = False
-        self._guard: asyncio.Task[None] | None = None
-        self.deposed = False  # another replica leads: this one has to start over as a standby
-        self._services = self._make_services()
-        self._pauses = Pauses()
-        self._catalogue: Catalogue | None = None
-        self._reloading = asyncio.Lock()
-        self._stopping = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._not_ready: list[str] = ["starting"]
-        self._reload_problem = ""
-        self.hangs = False  # after `stop`: a thread is stuck in the store, and would hold up the end of the process
-
-    def _make_services(self) -> list[Service]:
-        """In the order in which they hear of a catalogue."""
-        house = House(
-            settings=self.settings,
-            store=self.store,
-            recorder=self._recorder,
-            corridor=self._corridor,
-            teller=self._teller,
-            metrics=self.metrics,
-            now=self._now,
-            audit=self._audit,
-            looker=self._looker,
-            slots=self._slots,
-        )
-        self._reports = Reports(house)
-        self.silences, self.windows = Silences(house), Windows(house)
-        self.attestations = Attestations(house)
-        self._own_probes[ATTESTATION] = AttestationProbe(self.attestations)
-        heartbeat = Heartbeat(house, lambda: self._scheduler.running)
-        self._own_probes[SELF] = SelfProbe(house, heartbeat, lambda: self._reload_problem)
-        quiet = Quiet(house, (self.windows, self.silences))
-        self._escalation = Escalation(house)
-        return [
-            self._reports,
-            self.silences,
-            self.windows,
-            quiet,
-            self.attestations,
-            heartbeat,
-            Diagnostics(house),
-            self._escalation,
-        ]
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -366,147 +221,7 @@ class App:
         except Exception:
             log.exception("reload_failed", by=actor)
 
-    # -- the doors' view (healthd.web.daemon.Daemon) ---------------------------------------------------------------
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """In force now."""
-        assert self._catalogue is not None
-        return self._catalogue
-
-    @property
-    def states(self) -> Mapping[str, CheckState]:
-        """By check id."""
-        return self._corridor.states
-
-    @property
-    def latest(self) -> Mapping[str, Outcome]:
-        """The newest outcome by check id."""
-        return self._corridor.latest
-
-    @property
-    def incidents(self) -> Mapping[str, Incident]:
-        """Open incidents by id."""
-        return self._corridor.incidents
-
-    @property
-    def incident_of(self) -> Mapping[str, str]:
-        """By id of a check that fails: the id of its open incident."""
-        return self._corridor.incident_of
-
-    @property
-    def suppressed(self) -> Mapping[str, str]:
-        """Checks kept quiet, and the broken dependency that explains each."""
-        return self._corridor.suppressed
-
-    @property
-    def reload_problem(self) -> str:
-        """Why the last reload was refused; empty when it was not."""
-        return self._reload_problem
-
-    @property
-    def leading(self) -> bool:
-        """Whether this replica runs the checks."""
-        return self._leading
-
-    @property
-    def leader_address(self) -> str:
-        """Of the replica that leads, as it says itself; empty while nobody is known to."""
-        return self._leadership.leader.address if self._leadership.leader else ""
-
-    def unready(self) -> list[str]:
-        """Why the daemon cannot run checks; empty when it can."""
-        return [*self._not_ready, *([self._recorder.problem] if self._recorder.problem else [])]
-
-    async def exposition(self) -> bytes:
-        """`/metrics`."""
-        await self._measure_outbox()
-        self.metrics.unsaved.set(self._recorder.unsaved)
-        self.metrics.leader.set(1 if self._leading and self._leadership.valid else 0)
-        self.metrics.ready.set(0 if self.unready() else 1)
-        return await self.metrics.render(self._corridor.checks, self.states, self.latest)
-
-    async def run_now(self, check_id: str, actor: str) -> Outcome:
-        """Run one check now; KeyError for an unknown id."""
-        check = self.catalogue.checks[check_id]
-        await self._audit(actor, "run", check_id)
-        return await self._corridor.run_now(check)
-
-    async def acknowledge(self, incident_id: str, actor: str, note: str = "") -> Incident:
-        """KeyError for an unknown or resolved incident."""
-        incident = await self._corridor.acknowledge(incident_id, actor, note)
-        await self._audit(actor, "acknowledge", incident_id, note)
-        return incident
-
-    async def unacknowledge(self, incident_id: str, actor: str) -> Incident:
-        """KeyError for an unknown or resolved incident."""
-        incident = await self._corridor.amend(incident_id, lambda i: release(i, actor, self._now()))
-        if incident is None:
-            raise KeyError(incident_id)
-        await self._audit(actor, "unacknowledge", incident_id)
-        return incident
-
-    async def remark(self, incident_id: str, actor: str, text: str, at: datetime | None = None) -> None:
-        """KeyError for an unknown incident."""
-        if incident_id not in self.incidents and await self.store.incident(incident_id) is None:
-            raise KeyError(incident_id)
-        now, said = self._now(), self._redact(text)
-        entry = TimelineEntry(incident_id, min(at or now, now), "note", said, actor)
-        audit = AuditEntry(now, actor, "remark", incident_id, said)
-        await self._recorder.commit(Commit(timeline=(entry,), audits=(audit,)))
-
-    def climb(self, incident: Incident) -> Climb:
-        """How far an incident has climbed the escalation chain, and what follows."""
-        return self._escalation.climb(incident)
-
-    async def postmortem(self, incident_id: str) -> str:
-        """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""
-        return await postmortem(incident_id, self.store, self.catalogue, self._public_url)
-
-    async def report_preview(self, system: str, cadence: str) -> Report:
-        """The report of a calendar cadence as it would be now. KeyError for an unknown one."""
-        return await self._reports.preview(system, cadence)
-
-    async def objectives(self, system: str) -> list[Objective]:
-        """Availability of every check of a system against its objective. KeyError for an unknown one."""
-        return await self._reports.objectives(system)
-
-    # -- small things ----------------------------------------------------------------------------------------------
-
-    def _saved(self, commit: Commit) -> None:
-        if commit.messages:
-            self._outbox.wake({message.channel for message in commit.messages})
-
-    def _notified(self, channel: str, outcome: str) -> None:
-        self.metrics.notifications.labels(channel, outcome).inc()
-
-    def _missed(self, check_id: str, count: int) -> None:
-        system = check_id.partition("/")[0]
-        self.metrics.missed.labels(system).inc(count)
-        log.warning("runs_missed", check=check_id, count=count)
-
-    async def _measure_outbox(self) -> None:
-        metrics = self.metrics
-        try:
-            waiting = await asyncio.wait_for(self.store.outbox(), 1.0)
-        except (StoreError, TimeoutError):
-            return
-        now = self._now()
-        for gauge in (metrics.outbox_pending, metrics.outbox_oldest):
-            gauge.clear()
-        by_channel = {state.channel: state for state in waiting}
-        for channel in {*self._teller.channels, *by_channel}:
-            state = by_channel.get(channel)
-            age = (now - state.oldest).total_seconds() if state and state.oldest else 0.0
-            metrics.outbox_pending.labels(channel).set(state.pending if state else 0)
-            metrics.outbox_oldest.labels(channel).set(max(0.0, age))
-
-    async def _audit(self, actor: str, action: str, target: str, detail: str = "") -> None:
-        log.info("audit", actor=actor, action=action, target=target)
-        try:
-            await self.store.audit(AuditEntry(self._now(), actor, action, target, self._redact(detail)))
-        except StoreError as error:
-            log.error("audit_not_saved", reason=error.reason)
+    # -- what is done again and again ------------------------------------------------------------------------------
 
     async def _age(self) -> None:
         self._pauses.age()
