@@ -207,5 +207,5 @@ def test_secrets_do_not_show(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_an_unknown_type_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="unknown type 'pigeon': expected one of .*pagerduty, slack,"):
+    with pytest.raises(ValueError, match=r"unknown type 'pigeon': expected one of .*pagerduty, slack,"):
         build_channel(ChannelSpec("team", "pigeon", {}))
