@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_handed_out: set[int] = set()  # ports of servers that may not listen yet
 
 
 class SandboxError(Exception):
@@ -20,10 +21,11 @@ class SandboxError(Exception):
 
 
 def free_port() -> int:
-    """A free TCP port on loopback, below the range the system hands out to clients."""
+    """A free TCP port on loopback, below the range the system hands out to clients; no port twice."""
     for _ in range(500):
         port = 20000 + secrets.randbelow(12000)
-        if not port_taken(port):
+        if port not in _handed_out and not port_taken(port):
+            _handed_out.add(port)
             return port
     raise SandboxError("no free TCP port between 20000 and 32000 on 127.0.0.1")
 

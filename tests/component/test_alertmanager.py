@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +24,14 @@ from tests.servers.process import free_port
 from tests.servers.prometheus import AlertmanagerServer
 from tests.servers.receiver import Receiver
 from tests.telling import make_incident, make_message
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertmanagerServer]:
+    """A server of these tests' own: what they post stays for a while, and others count alerts."""
+    server = AlertmanagerServer(tmp_path_factory.mktemp("told")).start()
+    yield server
+    server.stop()
 
 
 def channel_to(url: str | list[str], memory: Forgetful | None = None, **options: Any) -> Dressed:

@@ -133,7 +133,10 @@ async def test_who_waits_for_whom(postgres: PostgresServer, locks: Looker, activ
         assert "idle in transaction" in lines[0]
         shared, selected = sorted(lines[1:3], key=lambda line: "AccessShareLock" in line)  # whoever came first is first
         assert "for ShareLock on guarded, blocked by" in shared
-        assert selected.endswith("SELECT * FROM guarded WHERE id = ?")
+        async with asyncio.timeout(10):
+            while not selected.endswith("SELECT * FROM guarded WHERE id = ?"):  # for a moment it is still its BEGIN
+                again = evidence(await seen_as(locks, url, waiting=2, blockers=1), "who waits for whom").splitlines()
+                selected = next(line for line in again if "AccessShareLock" in line)
         assert values(await activity(url=url))["waiting"] == 2
 
 
