@@ -13,7 +13,7 @@ from healthd.catalogue import CatalogueError, diff, watch
 from healthd.doors import Doors
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.model.catalogue import Catalogue
-from healthd.model.redact import Redactor
+from healthd.model.redact import Redactor, mask_personal
 from healthd.services.selfwatch import own_system
 from healthd.store.base import Commit, StoreError
 from healthd.web.daemon import ReloadResult
@@ -193,6 +193,9 @@ class App(Doors):
         self._catalogue = catalogue
         self._redact = Redactor({*secrets_of(self.settings), *catalogue.secrets})
         self._corridor.redact = self._teller.redact = self._redact
+        if self.settings.mask_personal:
+            secrets_gone = self._redact
+            self._corridor.redact = lambda text: mask_personal(secrets_gone(text))
         channels = {**builtin(self.settings), **catalogue.channels}
         self._teller.channels = channels
         self._outbox.reconfigure(channels)

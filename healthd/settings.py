@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
     tls_cert: Path | None = Field(None, description="certificate of the port with its chain, PEM: then it speaks TLS")
     tls_key: Path | None = Field(None, description="its private key, PEM")
+    mask_personal: bool = Field(
+        True, description="mask mail addresses and card numbers in evidence, reasons and diagnoses"
+    )
     public_status: bool = Field(False, description="show /status and /badge/... to everybody, whatever read_open says")
     lease: Duration = Field(
         timedelta(seconds=8), description="how long a replica that says nothing keeps the lead, on PostgreSQL"
