@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.servers.slack",
 ]
 
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "probe(*types): looks with these probes at a real server or an emulator")
     config.addinivalue_line("markers", "probe_failure(*types): what these probes say when they cannot look")
@@ -37,6 +38,9 @@ TOGETHER = (
 )
 
 
+LONGEST = "test_sandbox_worlds"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`."""
     for item in items:
@@ -44,3 +48,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for group in TOGETHER:
             if place.startswith(group):
                 item.add_marker(pytest.mark.xdist_group(group))
+    # those that mostly wait, for minutes, come first: others have the processor meanwhile
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))

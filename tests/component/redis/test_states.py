@@ -64,7 +64,8 @@ async def test_a_server_that_cannot_save(tmp_path: Path, ping: Looker) -> None:
 
 
 async def test_a_cluster_node_that_does_not_serve_the_key(tmp_path: Path, length: Looker) -> None:
-    clustered = RedisServer(tmp_path, args=("--cluster-enabled", "yes"))
+    # its second port would else be ten thousand higher, where clients' ports are
+    clustered = RedisServer(tmp_path, args=("--cluster-enabled", "yes", "--cluster-port", str(free_port())))
     with clustered as server, pytest.raises(ProbeError, match="cluster") as caught:
         await length(url=server.url, key="queue")
     assert caught.value.kind == "config"
