@@ -66,7 +66,9 @@ def go_on(incident: Incident, now: datetime) -> Decision | None:
     if clocks.stopped is None:
         return None
     stood = max(ZERO, now - clocks.stopped)
-    kept = replace(clocks, stopped=None, held=clocks.held + stood, quiet=clocks.quiet + stood).kept_by(incident)
+    # from its acknowledgement on the time counts as that, once it lapses
+    unclaimed = max(ZERO, min(now, clocks.acknowledged or now) - clocks.stopped)
+    kept = replace(clocks, stopped=None, held=clocks.held + unclaimed, quiet=clocks.quiet + stood).kept_by(incident)
     text = f"escalation goes on after {_words(stood)}"
     return Decision(kept, "continued", TimelineEntry(incident.id, now, "escalation", text))
 
@@ -83,7 +85,8 @@ def release(incident: Incident, actor: str, now: datetime) -> Decision | None:
 
 def _lapse(incident: Incident, clocks: Clocks, at: datetime, now: datetime) -> Decision:
     """As if nobody had acknowledged it; the time until `at` does not count for the chain."""
-    held = clocks.held + max(ZERO, at - (clocks.acknowledged or at))
+    # while they stand still all the time counts as that, once they go on
+    held = clocks.held + max(ZERO, min(at, clocks.stopped or at) - (clocks.acknowledged or at))
     details = {key: value for key, value in incident.details.items() if key != SINCE}
     open_again = replace(incident, acknowledged_at=None, acknowledged_by="", details=details)
     kept = replace(clocks, held=held, responded=True, updated=now).kept_by(open_again)

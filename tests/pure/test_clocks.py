@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from healthd.incidents import Decision, acknowledge
 from healthd.incidents.clocks import Kind, next_due
-from healthd.incidents.escalation import Policy, climb, go_on, run_out, stop
+from healthd.incidents.escalation import Policy, climb, go_on, release, run_out, stop
 from healthd.model.catalogue import Severity, Source
 from healthd.model.incidents import Incident
 from healthd.model.runbook import Contact, EscalationLevel
@@ -182,6 +182,33 @@ def test_clocks_stand_still_while_it_is_kept_quiet() -> None:
     assert go_on(loud.incident, at(71)) is None
     assert levels(until(loud.incident, rules, at(89.9))[1]) == []
     assert levels(until(loud.incident, rules, at(90))[1]) == ["l2"]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("acknowledged", "quiet", "loud", "released"),
+        ("quiet", "acknowledged", "loud", "released"),
+        ("quiet", "acknowledged", "released", "loud"),
+        ("acknowledged", "quiet", "released", "loud"),
+        ("acknowledged", "released", "quiet", "loud"),
+    ],
+)
+def test_time_that_is_both_quiet_and_acknowledged_is_held_once(steps: tuple[str, ...]) -> None:
+    incident, _ = until(opened(), policy(), at(10))
+    for minute, step in zip((10, 23, 36, 50), steps, strict=True):
+        changes = {
+            "acknowledged": acknowledge(incident, at(minute), "ana", ""),
+            "released": release(incident, "ana", at(minute)),
+            "quiet": stop(incident, "silenced", at(minute)),
+            "loud": go_on(incident, at(minute)),
+        }
+        changed = changes[step]
+        assert changed is not None
+        incident = changed.incident
+    gap = 13 if steps[1] == "released" else 0  # somebody's no more, and not yet quiet
+    assert levels(until(incident, policy(), at(69.9 - gap))[1]) == []
+    assert levels(until(incident, policy(), at(70 - gap))[1]) == ["l2"]
 
 
 def test_a_reopened_incident_begins_its_chain_anew() -> None:
