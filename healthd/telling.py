@@ -11,8 +11,8 @@ from healthd.incidents import Decision
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
 from healthd.model.incidents import Incident, Member, Message, Notice, TimelineEntry
 from healthd.model.outcomes import Evidence, Verdict
+from healthd.model.times import rfc3339
 from healthd.notify import CHANNELS, compose, compose_members, compose_notice, compose_sight, subject_of, wants
-from healthd.notify.compose import rfc3339
 from healthd.notify.routes import Routed, Subject, route
 
 TOLD = frozenset({"firing", "worsened", "resolved", "updated", "escalated", "acknowledged", "reopened", "improved"})

@@ -7,7 +7,7 @@ import socket
 from collections import ChainMap
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 import structlog
@@ -21,6 +21,7 @@ from healthd.memory import StoreMemory
 from healthd.metrics import Metrics
 from healthd.model.catalogue import ATTESTATION, Catalogue
 from healthd.model.redact import Redactor
+from healthd.model.times import utc_now
 from healthd.notify import Outbox
 from healthd.pauses import Pauses
 from healthd.probes import PROBES
@@ -61,11 +62,6 @@ def _advertised(settings: Settings) -> str:
     with suppress(OSError):
         host = socket.gethostbyname(host) if everywhere else host
     return settings.advertise_url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 class Wiring:

@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from healthd.model.catalogue import ChannelSpec
+from healthd.model.times import utc_now
 from healthd.notify.alertmanager import Alertmanager
 from healthd.notify.apprise import Apprise
-from healthd.notify.context import Context, utc_now
+from healthd.notify.context import Context
 from healthd.notify.dressing import Dressed
 from healthd.notify.mail import Email
 from healthd.notify.message import Channel

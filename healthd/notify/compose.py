@@ -11,6 +11,7 @@ from typing import Any
 from healthd.model.catalogue import Check, Playbook, Severity, Step, System
 from healthd.model.incidents import Incident, Message
 from healthd.model.outcomes import Evidence, Verdict
+from healthd.model.times import rfc3339
 from healthd.model.units import format_value
 from healthd.notify.lead import first_step, lead
 from healthd.notify.message import Body
@@ -132,12 +133,6 @@ def compose_test(channel: str, at: datetime, public_url: str = "") -> Message:
         "pagerduty": "info",
     }
     return Message(f"{name}-{channel}", channel, name, "test", at, body)
-
-
-def rfc3339(at: datetime) -> str:
-    """An aware time in UTC, to the millisecond where it has any: 2026-01-02T15:04:05Z."""
-    moment = at.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

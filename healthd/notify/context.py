@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
+
+from healthd.model.times import utc_now
 
 
 class Memory(Protocol):
@@ -41,11 +43,6 @@ class Forgetful:
     async def open(self, channel: str) -> Mapping[str, Mapping[str, Any]]:
         """See Memory."""
         return {key: self._known[of, key] for of, key in self._open if of == channel}
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

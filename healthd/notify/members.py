@@ -7,7 +7,8 @@ from typing import Any
 
 from healthd.model.catalogue import Catalogue, Severity
 from healthd.model.incidents import Incident, Member
-from healthd.notify.compose import clean, rfc3339
+from healthd.model.times import rfc3339
+from healthd.notify.compose import clean
 
 SHOWN = 10
 SYSTEMS = 20

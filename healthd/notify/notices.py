@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from healthd.model.catalogue import Route, System
 from healthd.model.incidents import Notice
-from healthd.notify.compose import clean, rfc3339
+from healthd.model.times import rfc3339
+from healthd.notify.compose import clean
 from healthd.notify.message import Body
 from healthd.notify.routes import Subject, route
 

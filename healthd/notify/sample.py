@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from healthd.model.incidents import Message
-from healthd.notify.compose import compose_test, rfc3339
+from healthd.model.times import rfc3339
+from healthd.notify.compose import compose_test
 from healthd.notify.lead import first_step, lead
 
 

@@ -102,7 +102,11 @@ class Reports:
 
     async def _recorded(self, found: Round, due: datetime) -> dict[str, Outcome]:
         arrived = {}
+        latest = self._house.corridor.latest
         for check in found.checks:
+            newest = latest.get(check.id)
+            if newest is None or newest.started < due:  # it has not run since: no need to ask the store
+                continue
             for outcome in await self._house.store.outcomes(check.id, since=due, limit=50):
                 if outcome.due == due and outcome.cadence == found.cadence.name and outcome.error_kind != "stopped":
                     arrived[check.id] = outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from healthd.model.times import utc_now
 from healthd.store.base import StoreError
 from healthd.web import inbound, lifecycle, pages
 from healthd.web.daemon import Daemon
@@ -28,11 +29,6 @@ from healthd.web.templating import Templates
 from healthd.web.validators import EntityTags
 
 STATIC = Path(__file__).parent / "static"
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Starlette:

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
+from healthd.model.times import rfc3339
 from healthd.report.markdown import budget_text, share_text
 from healthd.web.plot import SIZES
 from healthd.web.standing import Status, word
-from healthd.web.words import ago, clock, duration, rfc3339, value_text
+from healthd.web.words import ago, clock, duration, value_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

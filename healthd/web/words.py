@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from healthd.model.catalogue import Check, System
+from healthd.model.times import rfc3339
 from healthd.model.units import Unit, format_duration, format_value
-
-
-def rfc3339(at: datetime) -> str:
-    """In UTC, to the millisecond where it has any: 2026-01-02T15:04:05Z."""
-    moment = at.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def maybe_rfc3339(at: datetime | None) -> str | None:

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
 from healthd.model.attestations import Request
+from healthd.model.times import rfc3339
 from healthd.web import attesting
 from healthd.web.api import models, people_models
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError, actor_name
-from healthd.web.words import maybe_rfc3339, rfc3339
+from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["attestations"])
 REFUSALS: dict[int | str, dict[str, Any]] = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.model.times import rfc3339
 from healthd.web.api import models, serialise
 from healthd.web.api.parameters import MOMENT, Before, Limit, Since, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.definition import definition
@@ -19,7 +20,7 @@ from healthd.web.nearest import nearest
 from healthd.web.pages.check import next_runs
 from healthd.web.security import RequestError, actor_name
 from healthd.web.standing import count, overall, standing, standings, statuses
-from healthd.web.words import rfc3339, schedule_words
+from healthd.web.words import schedule_words
 
 router = APIRouter(tags=["checks"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
 from healthd import __version__
+from healthd.model.times import rfc3339
 from healthd.web.api import models
 from healthd.web.api.parameters import LENGTH, Limit, TheDesk, length
 from healthd.web.coming import coming
 from healthd.web.standing import count, overall, statuses
-from healthd.web.words import maybe_rfc3339, rfc3339
+from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["installation"])
 NAMED = 100  # ids of one row of the schedule

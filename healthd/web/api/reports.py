@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from healthd.model.records import Record
+from healthd.model.times import rfc3339
 from healthd.report import Report, markdown, to_json
 from healthd.web.api import models
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment
 from healthd.web.pages.reports import KIND, as_it_would_be, find, objectives_of
-from healthd.web.words import rfc3339
 
 router = APIRouter(tags=["reports"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}

@@ -8,8 +8,9 @@ from typing import Any
 from healthd.model.catalogue import Check, Threshold
 from healthd.model.incidents import Incident, Member, TimelineEntry
 from healthd.model.outcomes import Measurement, Outcome, Verdict
+from healthd.model.times import rfc3339
 from healthd.web.standing import Standing, word
-from healthd.web.words import maybe_rfc3339, rfc3339, value_text
+from healthd.web.words import maybe_rfc3339, value_text
 
 
 def finite(value: float | str | None) -> float | str | None:

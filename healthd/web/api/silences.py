@@ -8,12 +8,12 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
 from healthd.model.silences import Silence
+from healthd.model.times import rfc3339
 from healthd.web import quiet
 from healthd.web.api import models, people_models
 from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.security import RequestError, actor_name
-from healthd.web.words import rfc3339
 
 router = APIRouter(tags=["silences"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}

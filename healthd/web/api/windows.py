@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.model.times import rfc3339
 from healthd.model.windows import Maintenance
 from healthd.web import quiet
 from healthd.web.api import models, people_models
@@ -14,7 +15,6 @@ from healthd.web.api.parameters import Limit, TheDesk, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError, actor_name
-from healthd.web.words import rfc3339
 
 router = APIRouter(tags=["maintenance windows"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
