@@ -22,9 +22,7 @@ def advance(check: Check, state: CheckState, outcome: Outcome, now: datetime, ex
     the next run is overdue.
     """
     seen = {verdict.row: verdict.level for verdict in outcome.verdicts}
-    row_states = {
-        row.key: _observed(row, state, seen.get(row.key, Level.UNKNOWN), now) for row in check.thresholds
-    }
+    row_states = {row.key: _observed(row, state, seen.get(row.key, Level.UNKNOWN), now) for row in check.thresholds}
     unknown = outcome.level is Level.UNKNOWN or Level.UNKNOWN in seen.values()
     moved = _Draft(check, state, now)
     moved.rows = {key: row for key, row in row_states.items() if row is not rows.QUIET}

@@ -44,6 +44,15 @@ RETURNING holder, address, epoch
 _LEADER = "SELECT holder, address, epoch FROM healthd_lease WHERE name = 'leader'"
 _RESIGN = "UPDATE healthd_lease SET expires_at = '-infinity' WHERE name = 'leader' AND holder = %s"
 _IS_LEADER = "SELECT 1 FROM healthd_lease WHERE name = 'leader' AND holder = %s AND epoch = %s FOR SHARE"
+# Of a leader that was cut off in the middle of a message the server waits for the rest, and its transaction for ever:
+# no timeout of the server covers that (transaction_timeout does, from version 17). Readers hold no such lock.
+_END_FORMER = """
+SELECT count(pg_terminate_backend(held.pid)) FROM pg_locks held JOIN healthd_lease ON expires_at < clock_timestamp()
+WHERE held.locktype = 'relation' AND held.relation = 'healthd_lease'::regclass AND held.mode = 'RowShareLock'
+  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND held.granted AND held.pid <> pg_backend_pid()
+"""
+_PATIENCE = 4  # of how long a lead lasts, the part to wait for a transaction before it
 _SCHEMA_LOCK = 0x6865616C746864  # "healthd"
 
 # words of the server or of libpq, what to do, whether it may pass by itself
@@ -71,7 +80,7 @@ _STATES = {
     "25006": ("the server is read-only (a standby?): give the address of the primary", True),
     "42501": ("this user may not do that: GRANT it, for the first start also CREATE ON SCHEMA public", False),
     "57014": ("the server did not finish within 30 s", True),
-    "55P03": ("another session holds a lock for more than 10 s", True),
+    "55P03": ("another session holds a lock for too long", True),
     "40": ("it conflicts with another session", True),
     "57P": ("the server is shutting down or restarting", True),
     "58": ("the server has an I/O error: see its log", True),
@@ -161,12 +170,21 @@ class PostgresBackend:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
 
     def lead(self, connection: Any, holder: str, address: str, seconds: float) -> Lead:
-        """By a row with an end: a holder that is stopped, or cut off, cannot keep it. Times are the server's."""
+        """By a row with an end: a holder that is stopped, or cut off, cannot keep it. Times are the server's. What such
+        a holder has left open in the server is ended once its time is over."""
+        import psycopg
+
         given = {"holder": holder, "address": address, "seconds": seconds}
         if not connection.autocommit:  # each statement by itself: a process stopped between two holds no lock
             connection.autocommit = True
-        row = connection.execute(_LEAD, given).fetchone() or connection.execute(_LEADER).fetchone()
-        leader, where, epoch = row
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{seconds * 1000 / _PATIENCE:.0f}ms",))
+        try:
+            row = connection.execute(_LEAD, given).fetchone()
+        except psycopg.errors.LockNotAvailable:
+            if not connection.execute(_END_FORMER).fetchone()[0]:
+                raise
+            row = connection.execute(_LEAD, given).fetchone()
+        leader, where, epoch = row or connection.execute(_LEADER).fetchone()
         return Lead(leader, where, epoch, mine=leader == holder)
 
     def resign(self, connection: Any, holder: str) -> None:

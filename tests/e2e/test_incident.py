@@ -262,9 +262,7 @@ def both(daemon: Daemon) -> list[Any]:
     return [i for i in daemon.get("/api/v1/incidents?open=true")["incidents"] if i["failing"] == 2]
 
 
-def test_a_check_taken_out_while_it_fires_is_told_to_have_ended(
-    new_daemon: NewDaemon, receiver: Receiver
-) -> None:
+def test_a_check_taken_out_while_it_fires_is_told_to_have_ended(new_daemon: NewDaemon, receiver: Receiver) -> None:
     daemon = new_daemon(shop("http://127.0.0.1:1"), webhook_url=receiver.url, webhook_secret=SECRET).start()
     receiver.wait_for(1, timeout=10)
     daemon.write(
@@ -277,9 +275,7 @@ def test_a_check_taken_out_while_it_fires_is_told_to_have_ended(
     assert daemon.metric("healthd_check_status", check="web") is None
 
 
-def test_slow_and_refusing_channels_hold_up_nobody(
-    new_daemon: NewDaemon, receiver: Receiver
-) -> None:
+def test_slow_and_refusing_channels_hold_up_nobody(new_daemon: NewDaemon, receiver: Receiver) -> None:
     receiver.script(["hang"] * 10, path="/slack")
     receiver.script([(429, {"Retry-After": "1"})], path="/pagerduty")
     daemon = new_daemon(shop("http://127.0.0.1:1"), **channels(receiver)).start()

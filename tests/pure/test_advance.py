@@ -199,9 +199,7 @@ def test_held_for_ever_is_the_default() -> None:
     assert held(queue_check(for_="10m"), [Measurement("length", 25.0)])[0] is CRITICAL
 
 
-looks = st.lists(
-    st.tuples(st.floats(0.1, 5), st.one_of(st.none(), st.floats(0, 40))), min_size=1, max_size=60
-)
+looks = st.lists(st.tuples(st.floats(0.1, 5), st.one_of(st.none(), st.floats(0, 40))), min_size=1, max_size=60)
 
 
 @given(looks, st.sampled_from(["0s", "3m", "10m"]), st.sampled_from(["0s", "4m"]), st.booleans())

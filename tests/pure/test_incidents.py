@@ -121,9 +121,7 @@ def ago(seconds: float, count: int) -> Telling:
         ("changed", Telling(), False, "", None),
     ],
 )
-def test_when_what_is_told(
-    event: str, telling: Telling, crowded: bool, expected: str, seconds: float | None
-) -> None:
+def test_when_what_is_told(event: str, telling: Telling, crowded: bool, expected: str, seconds: float | None) -> None:
     planned = plan(happened(event, telling), crowded=crowded)
     assert planned.event == expected
     assert planned.due == (None if seconds is None else NOW + timedelta(seconds=seconds))

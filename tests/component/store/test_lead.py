@@ -12,9 +12,10 @@ import pytest
 from healthd.store import SqlStore
 from healthd.store.base import Commit, StoreError
 from tests.component.store.examples import outcome
+from tests.servers.cable import Cable
 from tests.servers.postgres import PostgresServer
 
-LONG, SHORT = timedelta(minutes=1), timedelta(milliseconds=200)
+LONG, LASTS, SHORT = timedelta(minutes=1), timedelta(seconds=1), timedelta(milliseconds=200)
 
 
 @asynccontextmanager
@@ -61,6 +62,36 @@ async def test_a_lead_that_ran_out_is_taken_and_what_the_old_leader_writes_is_re
         await new.commit(Commit((outcome("shop/after"),)))
         assert sorted(await new.latest()) == ["shop/after", "shop/before"]
         assert not (await old.lead("old", "", LONG)).mine
+
+
+@pytest.mark.parametrize("sent", [300, 750, 1200])  # some of these are in the middle of a transaction
+async def test_a_leader_cut_off_wherever_in_its_messages_is_followed_when_its_time_is_over(
+    postgres: PostgresServer, sent: int
+) -> None:
+    url = postgres.create_database()
+    with Cable(postgres.port) as cable:
+        old = SqlStore(url.replace(f":{postgres.port}/", f":{cable.port}/"))
+        new = SqlStore(url)
+        await asyncio.gather(old.open(), new.open())
+        assert (await old.lead("old", "", LASTS)).mine
+        cable.cut_after(sent)
+        writing = [asyncio.ensure_future(old.commit(Commit((outcome("shop/web"),)))) for _ in range(20)]
+        await asyncio.to_thread(cable.wait_until_cut, 10)
+        async with asyncio.timeout(LASTS.total_seconds() + 1.5):
+            while not await took(new):
+                await asyncio.sleep(0.02)
+        await new.commit(Commit((outcome("shop/web"),)))
+        cable.mend()
+        await asyncio.gather(*writing, return_exceptions=True)
+        await asyncio.gather(old.close(), new.close())
+
+
+async def took(store: SqlStore) -> bool:
+    try:
+        return (await store.lead("new", "", LASTS)).mine
+    except StoreError as error:
+        assert error.transient  # noqa: PT017 it waits for what the old one holds
+        return False
 
 
 async def test_the_same_holder_may_take_up_a_lead_that_ran_out(postgres: PostgresServer) -> None:
