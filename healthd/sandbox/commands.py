@@ -131,6 +131,22 @@ def stop(system: str | None, folder: Path | None) -> None:
     click.echo(f"Told process {pid} to stop.")
 
 
+@sandbox.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".sandbox-inbox"),
+    show_default=True,
+    help="Where it writes the settings for a daemon, as shell exports.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Of its page.  [default: a free one]")
+def inbox(folder: Path, port: int | None) -> int:
+    """Run only the inbox, which stands for Slack, PagerDuty and a webhook, for a daemon of your own; until Ctrl-C."""
+    from healthd.sandbox.session import start_inbox
+
+    return start_inbox(folder, port, click.echo)
+
+
 def _notice(checks: Sequence[str], after: str) -> str:
     if not checks:
         return "No check notices it yet."

@@ -35,8 +35,8 @@ class Received:
 class Inbox:
     """Listens on one port; `messages` holds the newest last. `on_message` hears of each as it comes."""
 
-    def __init__(self, on_message: Callable[[Received], None]) -> None:
-        self.port = free_port()
+    def __init__(self, on_message: Callable[[Received], None], port: int | None = None) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.routing_key = secrets.token_hex(16)
         self.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
@@ -56,6 +56,16 @@ class Inbox:
     @property
     def webhook_url(self) -> str:
         return self.url + "/webhook"
+
+    def settings(self) -> dict[str, str]:
+        """What a daemon needs to tell it."""
+        return {
+            "HEALTHD_SLACK_WEBHOOK_URL": self.slack_url,
+            "HEALTHD_PAGERDUTY_ROUTING_KEY": self.routing_key,
+            "HEALTHD_PAGERDUTY_URL": self.pagerduty_url,
+            "HEALTHD_WEBHOOK_URL": self.webhook_url,
+            "HEALTHD_WEBHOOK_SECRET": self.webhook_secret,
+        }
 
     async def start(self) -> None:
         """Listen."""
@@ -176,5 +186,5 @@ The same as <a href="/messages">JSON</a>.</p>
 {% for m in messages %}<article class="{{ m.channel }}"><strong>{{ m.channel }}</strong> <time>{{ m.at }}</time>
 <div>{{ m.summary }}</div>{% if m.refused %}<div class="refused">Refused: {{ m.refused }}</div>{% endif %}
 <details><summary>Payload</summary><pre>{{ m.body|tojson(indent=2) }}</pre></details></article>
-{% else %}<p>Nothing yet. In another terminal: <code>healthd sandbox break FAULT</code></p>{% endfor %}
+{% else %}<p>Nothing yet. (In a sandbox: <code>healthd sandbox break FAULT</code>)</p>{% endfor %}
 </body></html>""")

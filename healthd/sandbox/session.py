@@ -10,11 +10,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from healthd.sandbox.child import Child, SandboxError, free_port, port_taken
 from healthd.sandbox.control import Control, Places
@@ -48,13 +49,35 @@ def start(plan: Plan, say: Say) -> int:
 
     SandboxError when something does not start; whatever did is stopped again.
     """
-    return asyncio.run(_run_until_told(plan, say))
+    return asyncio.run(_until_told(lambda end: _run(plan, say, end), say))
 
 
-async def _run_until_told(plan: Plan, say: Say) -> int:
+def start_inbox(folder: Path, port: int | None, say: Say) -> int:
+    """Run the inbox alone until Ctrl-C or SIGTERM; `folder` gets the settings for a daemon that is to tell it."""
+    if port is not None and port_taken(port):
+        raise SandboxError(f"port {port} is in use: choose another with --port")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return asyncio.run(_until_told(lambda _: _run_inbox(folder, port, say), say))
+
+
+async def _run_inbox(folder: Path, port: int | None, say: Say) -> int:
+    inbox = Inbox(lambda message: _report(message, say), port)
+    environment = {"HEALTHD_TOKEN": secrets.token_urlsafe(16), **inbox.settings()}
+    try:
+        await inbox.start()
+        write_private(folder / ENVIRONMENT_FILE, "\n".join(_exports(environment)) + "\n")
+        say(f"Inbox on {inbox.url}; what healthd needs to tell it is in {folder / ENVIRONMENT_FILE}. It receives:")
+        await asyncio.Event().wait()
+    finally:
+        await inbox.stop()
+    return 0
+
+
+async def _until_told(work_of: Callable[[Callable[[], None]], Coroutine[Any, Any, int]], say: Say) -> int:
+    """`work_of` is given what ends it."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    work = asyncio.create_task(_run(plan, say, told.set))
+    work = asyncio.create_task(work_of(told.set))
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(sig, told.set)
     waiting = asyncio.create_task(told.wait())
@@ -150,11 +173,7 @@ def _daemon_environment(world: World, inbox: Inbox, plan: Plan, port: int) -> di
         "HEALTHD_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "HEALTHD_DATABASE_URL": f"sqlite:///{plan.folder.resolve() / 'healthd.db'}",
         "HEALTHD_TOKEN": secrets.token_urlsafe(16),
-        "HEALTHD_SLACK_WEBHOOK_URL": inbox.slack_url,
-        "HEALTHD_PAGERDUTY_ROUTING_KEY": inbox.routing_key,
-        "HEALTHD_PAGERDUTY_URL": inbox.pagerduty_url,
-        "HEALTHD_WEBHOOK_URL": inbox.webhook_url,
-        "HEALTHD_WEBHOOK_SECRET": inbox.webhook_secret,
+        **inbox.settings(),
     }
 
 

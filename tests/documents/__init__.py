@@ -1,0 +1,1 @@
+"""The documentation as data: pages, fenced blocks, commands, links."""
