@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from healthd.incidents.escalation import release
-from healthd.model.catalogue import Catalogue
+from healthd.model.catalogue import Catalogue, ChannelSpec
 from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
@@ -49,6 +49,11 @@ class Doors(Wiring):
     def suppressed(self) -> Mapping[str, str]:
         """Checks kept quiet, and the broken dependency that explains each."""
         return self._corridor.suppressed
+
+    @property
+    def channels(self) -> Mapping[str, ChannelSpec]:
+        """Of the settings and of the catalogue."""
+        return self._teller.channels
 
     @property
     def reload_problem(self) -> str:
@@ -109,6 +114,10 @@ class Doors(Wiring):
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""
         return self._escalation.climb(incident)
+
+    async def write_audit(self, actor: str, action: str, target: str, detail: str = "") -> None:
+        """A line in the audit log."""
+        await self._audit(actor, action, target, detail)
 
     async def postmortem(self, incident_id: str) -> str:
         """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""

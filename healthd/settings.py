@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,10 +52,34 @@ def _secret_address(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _networks(value: Any) -> Any:
+    """10.0.0.0/8, or a single address; separated by commas."""
+    found = []
+    for word in _split_at_commas(value):
+        try:
+            found.append(ip_network(word, strict=False))
+        except ValueError:
+            raise ValueError(f"{word!r} is neither a network such as 10.0.0.0/8 nor an address") from None
+    return tuple(found)
+
+
+def _header_name(value: str) -> str:
+    """A header that only a proxy has a reason to send."""
+    name = value.strip().lower()
+    if name and not re.fullmatch(r"[a-z0-9-]+", name):
+        raise ValueError("not the name of a header: expected letters, digits and hyphens")
+    if name in ("authorization", "cookie", "host", "origin") or name.startswith(("x-forwarded-for", "x-healthd-")):
+        raise ValueError(f"{value} says other things: name the header that holds who somebody is")
+    return name
+
+
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 HostWords = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+AMinute = timedelta(minutes=1)
 
 
 class Settings(BaseSettings):
@@ -81,12 +106,28 @@ class Settings(BaseSettings):
     public_url: WebAddress = Field("", description="address of the page as people reach it, for links in messages")
     tls_cert: Path | None = Field(None, description="certificate of the port with its chain, PEM: then it speaks TLS")
     tls_key: Path | None = Field(None, description="its private key, PEM")
+    trusted_proxies: Networks = Field((), description="networks of proxies whose X-Forwarded- headers are believed")
+    proxy_user_header: HeaderName = Field(
+        "", description="header in which an identity-aware proxy says who asks, such as X-Auth-Request-Email"
+    )
+    proxy_groups_header: HeaderName = Field("", description="header with the groups of who asks, separated by commas")
+    editors: HostWords = Field(
+        (), description="who of them may change something: names, patterns, group:NAME; empty: everybody"
+    )
+    allowed_hosts: HostWords = Field(
+        (), description="names by which browsers may call this port; empty: any, on loopback only its own"
+    )
+    session_lifetime: Duration = Field(timedelta(hours=12), ge=AMinute, description="a session's end, whatever is done")
+    session_idle: Duration = Field(timedelta(hours=2), ge=AMinute, description="a session's end when nothing is done")
     mask_personal: bool = Field(
         True, description="mask mail addresses and card numbers in evidence, reasons and diagnoses"
     )
     public_status: bool = Field(False, description="show /status and /badge/... to everybody, whatever read_open says")
     lease: Duration = Field(
         timedelta(seconds=8), description="how long a replica that says nothing keeps the lead, on PostgreSQL"
+    )
+    worker_lease: Duration = Field(
+        timedelta(seconds=6), ge=timedelta(seconds=3), description="a worker that says nothing for so long is gone"
     )
     advertise_url: WebAddress = Field("", description="where other replicas reach this one (default: host and port)")
     log_format: Literal["auto", "json", "pretty"] = "auto"
@@ -163,12 +204,27 @@ def _validated(values: dict[str, Any], overrides: dict[str, Any]) -> Settings:
         except ValueError as error:
             raise SettingsError(f'{PREFIX}CONCURRENCY: not JSON ({error}): expected {{"http": 200}}') from None
     try:
-        return Settings.model_validate({**values, **{k: v for k, v in overrides.items() if v is not None}})
+        return _coherent(Settings.model_validate({**values, **{k: v for k, v in overrides.items() if v is not None}}))
     except ValidationError as error:
         lines = [
             f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
         ]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _coherent(settings: Settings) -> Settings:
+    """What makes sense only together. Raises SettingsError."""
+    problems = []
+    if settings.proxy_user_header and not settings.trusted_proxies:
+        problems.append("PROXY_USER_HEADER: anybody could send it: set HEALTHD_TRUSTED_PROXIES to the proxy's networks")
+    for name in ("proxy_groups_header", "editors"):
+        if getattr(settings, name) and not settings.proxy_user_header:
+            problems.append(f"{name.upper()}: says nothing without HEALTHD_PROXY_USER_HEADER")
+    if settings.tls_key and not settings.tls_cert:
+        problems.append("TLS_KEY: there is no HEALTHD_TLS_CERT")
+    if problems:
+        raise SettingsError("\n".join(PREFIX + problem for problem in problems))
+    return settings
 
 
 def _is_unknown(variable: str, known: set[str]) -> bool:

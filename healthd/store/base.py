@@ -37,6 +37,7 @@ class AuditEntry:
     action: str
     target: str
     detail: str = ""
+    seq: int = field(default=0, compare=False)  # its number in the log, which grows; 0 until it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,11 @@ class Store(Protocol):
     async def audit(self, entry: AuditEntry) -> None:
         """Write one audit entry."""
 
-    async def audits(self, *, limit: int = 100) -> list[AuditEntry]:
-        """Newest first."""
+    async def audits(
+        self, *, limit: int = 100, before: int = 0, actor: str = "", action: str = "", text: str = ""
+    ) -> list[AuditEntry]:
+        """Newest first, those with a smaller number than `before`. `actor`, `action`: exactly; `text`: anywhere in
+        them, whatever the case. Empty words do not restrict."""
 
     async def prune(self, now: datetime, *, outcomes: timedelta, history: timedelta) -> int:
         """Roll outcomes up into hourly summaries and delete what is older; in small transactions. Rows deleted."""

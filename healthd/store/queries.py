@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from healthd.store.statements import WAITING
 
 T = TypeVar("T")
 log = structlog.get_logger("healthd.store")
+AUDIT_PIECE, AUDIT_PIECES = 1000, 50  # lines looked through at a time, and how often
 
 # jumps from check to check through the primary key instead of reading every outcome
 CHECK_IDS = """
@@ -215,7 +217,33 @@ def outbox(connection: Connection) -> list[OutboxState]:
     return [OutboxState(row.channel, row.pending, maybe_moment(row.oldest)) for row in connection.execute(query)]
 
 
-def newest_audits(connection: Connection, limit: int) -> list[AuditEntry]:
-    """Newest first."""
-    query = select(audits).order_by(audits.c.at.desc(), audits.c.seq.desc()).limit(limit)
-    return [load_audit(row.at, row.body) for row in connection.execute(query)]
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Empty ones do not restrict."""
+
+    before: int = 0
+    actor: str = ""
+    action: str = ""
+    text: str = ""
+
+    def matches(self, entry: AuditEntry) -> bool:
+        if self.actor not in ("", entry.actor) or self.action not in ("", entry.action):
+            return False
+        said = "\n".join((entry.actor, entry.action, entry.target, entry.detail))
+        return self.text.casefold() in said.casefold()
+
+
+def newest_audits(connection: Connection, limit: int, wanted: AuditFilter) -> list[AuditEntry]:
+    """Newest first. What they say is one text to the database: it is looked through here, a piece at a time."""
+    found: list[AuditEntry] = []
+    before = wanted.before
+    piece = AUDIT_PIECE if wanted.actor or wanted.action or wanted.text else limit
+    for _ in range(AUDIT_PIECES):
+        query = select(audits).order_by(audits.c.seq.desc()).limit(piece)
+        rows = connection.execute(query.where(audits.c.seq < before) if before else query).all()
+        read = (load_audit(row.at, row.body, row.seq) for row in rows)
+        found += [entry for entry in read if wanted.matches(entry)]
+        if len(rows) < piece or len(found) >= limit:
+            break
+        before = rows[-1].seq
+    return found[:limit]

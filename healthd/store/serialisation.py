@@ -299,12 +299,11 @@ def dump_audit(entry: AuditEntry) -> str:
     return _encode({"actor": entry.actor, "action": entry.action, "target": entry.target, "detail": entry.detail})
 
 
-def load_audit(at: int, body: str) -> AuditEntry:
+def load_audit(at: int, body: str, seq: int = 0) -> AuditEntry:
     """The inverse of dump_audit."""
     data = json.loads(body)
-    return AuditEntry(
-        moment_of(at), data.get("actor", ""), data.get("action", ""), data.get("target", ""), data.get("detail", "")
-    )
+    actor, action, target, detail = (data.get(name, "") for name in ("actor", "action", "target", "detail"))
+    return AuditEntry(moment_of(at), actor, action, target, detail, seq)
 
 
 def _level(value: int) -> Level:

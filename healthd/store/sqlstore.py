@@ -186,9 +186,12 @@ class SqlStore:
         """Write one audit entry."""
         await self._database.write(lambda: [audit_step(entry)])
 
-    async def audits(self, *, limit: int = 100) -> list[AuditEntry]:
+    async def audits(
+        self, *, limit: int = 100, before: int = 0, actor: str = "", action: str = "", text: str = ""
+    ) -> list[AuditEntry]:
         """Newest first."""
-        return await self._database.read(lambda c: queries.newest_audits(c, limit))
+        wanted = queries.AuditFilter(before, actor, action, text)
+        return await self._database.read(lambda c: queries.newest_audits(c, limit, wanted))
 
     async def prune(self, now: datetime, *, outcomes: timedelta, history: timedelta) -> int:
         """Roll outcomes up into hourly summaries and delete what is older; in small transactions. Rows deleted."""

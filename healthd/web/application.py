@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from healthd.model.times import utc_now
 from healthd.store.base import StoreError
 from healthd.web import inbound, lifecycle, pages
+from healthd.web.arrival import Arrival, SessionsOfBrowsers
 from healthd.web.daemon import Daemon
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
@@ -45,11 +46,13 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
         ],
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(Arrival, settings=daemon.settings),
             Middleware(HeadAsGet),
             Middleware(Compression),
             Middleware(EntityTags),
             Middleware(BodyLimit),
             Middleware(ToLeader),
+            Middleware(SessionsOfBrowsers),
             Middleware(ReadingRights),
         ],
         exception_handlers={

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from healthd.model.catalogue import Catalogue
+from healthd.model.catalogue import Catalogue, ChannelSpec
 from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import CheckState, Outcome
@@ -71,6 +71,10 @@ class Daemon(Protocol):
         """Planned maintenance."""
 
     @property
+    def channels(self) -> Mapping[str, ChannelSpec]:
+        """In force: those of the settings and those of the catalogue."""
+
+    @property
     def reload_problem(self) -> str:
         """Why the last reload was refused; empty when it was not."""
 
@@ -106,6 +110,9 @@ class Daemon(Protocol):
 
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""
+
+    async def write_audit(self, actor: str, action: str, target: str, detail: str = "") -> None:
+        """A line in the audit log; the log says so if the store does not take it."""
 
     async def postmortem(self, incident_id: str) -> str:
         """A post-mortem begun, in Markdown. KeyError for an unknown incident, or one of a system that is gone."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+import structlog
 from starlette.requests import Request
 
 from healthd.model.catalogue import Check
@@ -15,10 +17,15 @@ from healthd.model.outcomes import Outcome
 from healthd.store.base import StoreError
 from healthd.web.daemon import Daemon
 from healthd.web.nearest import nearest
-from healthd.web.security import Gate, RequestError, Session
+from healthd.web.security import Gate, RequestError, Session, session_of
 from healthd.web.templating import Templates
+from healthd.web.throttle import Throttle
+from healthd.web.visitors import Visitor
 
+log = structlog.get_logger("healthd.web")
 T = TypeVar("T")
+REFUSALS, REFUSALS_EVERY = 30, 10.0  # wrong tokens that the audit log takes at once; one more every so many seconds
+AUDIT_PATIENCE = 2.0  # seconds an answer waits for its line in the audit log
 STORE_PATIENCE = 10.0  # seconds a page waits for the store
 RUN_PATIENCE = 30.0  # seconds beyond a check's own timeout that a run may wait for its turn and its record
 
@@ -31,10 +38,24 @@ class Desk:
     gate: Gate
     templates: Templates
     now: Callable[[], datetime]
+    refusals: Throttle = field(default_factory=lambda: Throttle(REFUSALS, REFUSALS_EVERY))
 
     def session(self, request: Request) -> Session | None:
         """Of the browser that asks, if it has one."""
-        return self.gate.session(request, self.now())
+        return session_of(request)
+
+    async def note(self, actor: str, action: str, target: str, detail: str = "") -> None:
+        """A line in the audit log, if the store takes it soon."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.daemon.write_audit(actor, action, target, detail), AUDIT_PATIENCE)
+
+    async def refused(self, visitor: Visitor, how: str, name: str = "") -> None:
+        """Somebody gave a wrong token. The audit log takes a few of them, the log all."""
+        log.warning("token_refused", address=visitor.address, how=how, name=name)
+        now = self.now()
+        if not self.refusals.wait("", now):
+            self.refusals.take("", now)
+            await self.note(name or "somebody", "sign in refused", visitor.address, f"wrong token ({how})")
 
     def check(self, system: str, name: str) -> Check:
         """Raises RequestError 404 with the nearest one."""

@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from healthd.web.desk import desk_of
 from healthd.web.errors import answer
-from healthd.web.security import RequestError
+from healthd.web.security import RequestError, visitor_of
+from healthd.web.visitors import FORWARDED
 
 OWN = ("/healthz", "/readyz", "/metrics", "/static/", "/favicon.ico")  # of every replica
-FORWARDED = "x-healthd-forwarded"
 PATIENCE = 60.0  # seconds; a check that is run by hand takes its time
 # of one connection, not of the request or the answer (RFC 9110, 7.6.1)
 HOP_BY_HOP = frozenset(
@@ -52,11 +52,13 @@ class ToLeader:
             raise RequestError(503, "the replicas do not agree who leads", NOBODY)
         if self._client is None:  # certificates are loaded once, and only where there is something to forward
             self._client = await asyncio.to_thread(httpx.AsyncClient, timeout=PATIENCE, trust_env=False)
+        desk, skipped = desk_of(request), HOP_BY_HOP.union(desk_of(request).gate.reception.passed_on)
+        who = desk.gate.reception.pass_on(visitor_of(request), request.method, request.scope["path"], desk.now())
         query = f"?{request.url.query}" if request.url.query else ""
-        headers = [(name, value) for name, value in request.headers.items() if name not in HOP_BY_HOP]
+        headers = [(name, value) for name, value in request.headers.items() if name not in skipped]
         asked = self._client.build_request(
             request.method, f"{leader.rstrip('/')}{request.url.path}{query}",
-            headers=[*headers, (FORWARDED, "1"), ("x-forwarded-host", request.headers.get("host", ""))],
+            headers=[*headers, (FORWARDED, who)],
             content=await request.body(),
         )  # fmt: skip
         found = await self._client.send(asked, stream=True)

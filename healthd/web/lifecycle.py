@@ -8,7 +8,6 @@ from starlette.routing import Route
 
 from healthd.web.body import json_object
 from healthd.web.desk import desk_of
-from healthd.web.security import actor_name
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -32,8 +31,8 @@ async def readyz(request: Request) -> Response:
 async def reload(request: Request) -> Response:
     """Read the catalogue again: 200 with what changed, 422 with everything that is wrong in it."""
     desk = desk_of(request)
-    desk.gate.require_token(request)
-    actor = actor_name((await json_object(request)).get("actor"), "api")
+    desk.gate.require_token(request, desk.now())
+    actor = desk.gate.actor(request, (await json_object(request)).get("actor"), "api")
     result = await desk.change(desk.daemon.reload(actor), patience=120)
     if result.errors:
         count = f"{len(result.errors)} problem{'s' if len(result.errors) > 1 else ''}"

@@ -106,8 +106,12 @@ class ReadingRights:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         desk = desk_of(request)
-        if scope["path"].startswith(ALWAYS_OPEN) or desk.gate.may_read(request, desk.now()):
-            await self._app(scope, receive, send)
+        try:
+            if scope["path"].startswith(ALWAYS_OPEN) or desk.gate.may_read(request, desk.now()):
+                await self._app(scope, receive, send)
+                return
+        except RequestError as too_many:
+            await (await answer(request, too_many))(scope, receive, send)
             return
         refusal = RequestError(401, "reading needs the token", "sign in, or send Authorization: Bearer <HEALTHD_TOKEN>")
         await (await answer(request, refusal))(scope, receive, send)

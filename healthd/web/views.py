@@ -9,19 +9,22 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from healthd.web.desk import desk_of
+from healthd.web.security import visitor_of
 
 REFRESH_SECONDS = 3
 UTC = ZoneInfo("UTC")
 
 
 async def page(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """`template` rendered with `context` and: now, session, can_sign_in, path, open_incidents, live."""
+    """`template` rendered with `context` and what every page shows."""
     desk = desk_of(request)
     common = {
         "now": desk.now(),
         "utc": UTC,
         "session": desk.session(request),
+        "person": visitor_of(request).user,
         "can_sign_in": desk.gate.has_token,
+        "session_lifetime": desk.gate.sessions.lifetime,
         "path": request.url.path,
         "here": here(request),
         "open_incidents": len(desk.daemon.incidents),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,10 +12,10 @@ from healthd.model.attestations import Request
 from healthd.model.times import rfc3339
 from healthd.web import attesting
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError, actor_name
+from healthd.web.security import RequestError
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["attestations"])
@@ -72,9 +73,11 @@ async def get_attestation(desk: TheDesk, attestation: str) -> JSONResponse:
     dependencies=[Depends(require_token)],
     responses={200: {"model": people_models.Attestation}, **REFUSALS},
 )
-async def attest(desk: TheDesk, attestation: str, request: people_models.AttestRequest | None = None) -> JSONResponse:
+async def attest(
+    desk: TheDesk, named: Named, attestation: str, request: people_models.AttestRequest | None = None
+) -> JSONResponse:
     """By the request's id, or by the name of what is asked for where just one is open. 409 when nothing is."""
-    return await _give(desk, attestation, request)
+    return await _give(desk, named, attestation, request)
 
 
 @router.post(
@@ -84,10 +87,10 @@ async def attest(desk: TheDesk, attestation: str, request: people_models.AttestR
     responses={200: {"model": people_models.Attestation}, **REFUSALS},
 )
 async def attest_by_name(
-    desk: TheDesk, system: str, name: str, request: people_models.AttestRequest | None = None
+    desk: TheDesk, named: Named, system: str, name: str, request: people_models.AttestRequest | None = None
 ) -> JSONResponse:
     """As by id."""
-    return await _give(desk, f"{system}/{name}", request)
+    return await _give(desk, named, f"{system}/{name}", request)
 
 
 @router.delete(
@@ -96,15 +99,19 @@ async def attest_by_name(
     dependencies=[Depends(require_token)],
     responses={200: {"model": people_models.Attestation}, **REFUSALS},
 )
-async def withdraw(desk: TheDesk, attestation: str, request: people_models.WithdrawRequest) -> JSONResponse:
+async def withdraw(
+    desk: TheDesk, named: Named, attestation: str, request: people_models.WithdrawRequest
+) -> JSONResponse:
     """The task is open again. By the request's id; just of the newest request of a task."""
-    taken = await attesting.take_back(desk, attestation, actor_name(request.actor, "api"), request.reason)
+    taken = await attesting.take_back(desk, attestation, named(request.actor), request.reason)
     return JSONResponse(_as_json(desk, taken))
 
 
-async def _give(desk: Desk, name: str, request: people_models.AttestRequest | None) -> JSONResponse:
+async def _give(
+    desk: Desk, named: Callable[[str], str], name: str, request: people_models.AttestRequest | None
+) -> JSONResponse:
     said = request or people_models.AttestRequest()
-    given = await attesting.give(desk, name, actor_name(said.actor, "api"), said.note, said.link)
+    given = await attesting.give(desk, name, named(said.actor), said.note, said.link)
     return JSONResponse(_as_json(desk, given))
 
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from healthd.model.times import rfc3339
 from healthd.web.api import models, serialise
-from healthd.web.api.parameters import MOMENT, Before, Limit, Since, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.parameters import MOMENT, Before, Limit, Named, Since, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.definition import definition
 from healthd.web.history import measures_of
 from healthd.web.listing import STATUS_WORDS, Filter, chosen
@@ -18,7 +18,7 @@ from healthd.web.membership import open_incidents
 from healthd.web.moments import moment
 from healthd.web.nearest import nearest
 from healthd.web.pages.check import next_runs
-from healthd.web.security import RequestError, actor_name
+from healthd.web.security import RequestError
 from healthd.web.standing import count, overall, standing, standings, statuses
 from healthd.web.words import schedule_words
 
@@ -161,9 +161,11 @@ async def get_history(
     dependencies=[Depends(require_token)],
     responses={200: {"model": models.Outcome}, 403: {"model": models.Error}, **NOT_FOUND},
 )
-async def run_check(desk: TheDesk, system: str, name: str, request: models.RunRequest | None = None) -> JSONResponse:
+async def run_check(
+    desk: TheDesk, named: Named, system: str, name: str, request: models.RunRequest | None = None
+) -> JSONResponse:
     """Answers when the run has ended and is recorded, with what it saw. A run under way is waited for instead."""
     check = desk.check(system, name)
     desk.require_ready()
-    actor = actor_name(request.actor if request else "", "api")
+    actor = named(request.actor if request else "")
     return JSONResponse(serialise.outcome(await desk.run(check, actor)))

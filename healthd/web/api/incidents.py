@@ -11,10 +11,10 @@ from healthd.model.catalogue import System
 from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.web.api import models, serialise
-from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, require_token
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, require_token
 from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
-from healthd.web.security import RequestError, actor_name
+from healthd.web.security import RequestError
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["incidents"])
@@ -107,10 +107,10 @@ async def get_postmortem(desk: TheDesk, incident_id: str) -> PlainTextResponse:
     },
 )  # fmt: skip
 async def acknowledge(
-    desk: TheDesk, incident_id: str, request: models.AcknowledgeRequest | None = None
+    desk: TheDesk, named: Named, incident_id: str, request: models.AcknowledgeRequest | None = None
 ) -> JSONResponse:
     """409 when it is over. Acknowledging again puts the newer name on it."""
-    actor = actor_name(request.actor if request else "", "api")
+    actor = named(request.actor if request else "")
     taken = await take(desk, incident_id, actor, request.note if request else "")
     return JSONResponse(await _detail(desk, taken))
 

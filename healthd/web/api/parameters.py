@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -56,7 +56,15 @@ unknown_parameters: Any = Depends(_refuse_unknown)
 
 def require_token(request: Request) -> None:
     """For operations that change something."""
-    desk_of(request).gate.require_token(request)
+    desk = desk_of(request)
+    desk.gate.require_token(request, desk.now())
+
+
+def _naming(request: Request) -> Callable[[str], str]:
+    return lambda given: desk_of(request).gate.actor(request, given, "api")
+
+
+Named = Annotated[Callable[[str], str], Depends(_naming)]  # of a name that was given: the one for the audit log
 
 
 def maybe_moment(text: str, name: str) -> Any:

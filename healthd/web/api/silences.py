@@ -11,9 +11,9 @@ from healthd.model.silences import Silence
 from healthd.model.times import rfc3339
 from healthd.web import quiet
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, one_of, require_token
 from healthd.web.desk import Desk
-from healthd.web.security import RequestError, actor_name
+from healthd.web.security import RequestError
 
 router = APIRouter(tags=["silences"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
@@ -67,9 +67,9 @@ async def get_silence(desk: TheDesk, silence_id: str) -> JSONResponse:
     dependencies=[Depends(require_token)],
     responses={200: {"model": people_models.Silence}, 403: {"model": models.Error}},
 )
-async def add_silence(desk: TheDesk, request: people_models.SilenceRequest) -> JSONResponse:
+async def add_silence(desk: TheDesk, named: Named, request: people_models.SilenceRequest) -> JSONResponse:
     """Incidents that it is about open, are recorded and shown; nobody is told until it ends."""
-    author = actor_name(request.actor, "api")
+    author = named(request.actor)
     times = (request.starts_at, request.ends_at, request.duration)
     made = await quiet.silence(desk, request.matchers, author, request.reason, times)
     return JSONResponse(_as_json(desk, made))
@@ -84,10 +84,13 @@ async def add_silence(desk: TheDesk, request: people_models.SilenceRequest) -> J
     },
 )  # fmt: skip
 async def expire_silence(
-    desk: TheDesk, silence_id: str, actor: Annotated[str, Query(description="Who, for the audit log.")] = "api"
+    desk: TheDesk,
+    named: Named,
+    silence_id: str,
+    actor: Annotated[str, Query(description="Who, for the audit log.")] = "api",
 ) -> JSONResponse:
     """What is still open is told within a second or two. 409 when it is over already."""
-    ended = await quiet.expire(desk, silence_id, actor_name(actor, "api"))
+    ended = await quiet.expire(desk, silence_id, named(actor))
     return JSONResponse(_as_json(desk, ended))
 
 

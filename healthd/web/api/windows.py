@@ -11,10 +11,10 @@ from healthd.model.times import rfc3339
 from healthd.model.windows import Maintenance
 from healthd.web import quiet
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Limit, TheDesk, require_token
+from healthd.web.api.parameters import Limit, Named, TheDesk, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError, actor_name
+from healthd.web.security import RequestError
 
 router = APIRouter(tags=["maintenance windows"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
@@ -43,9 +43,9 @@ async def list_windows(
     dependencies=[Depends(require_token)],
     responses={200: {"model": people_models.Window}, 403: {"model": models.Error}},
 )
-async def add_window(desk: TheDesk, request: people_models.WindowRequest) -> JSONResponse:
+async def add_window(desk: TheDesk, named: Named, request: people_models.WindowRequest) -> JSONResponse:
     """Nobody is told of the system's incidents meanwhile; they are recorded, and told if they outlast it."""
-    planned = (request.system, request.reason, actor_name(request.actor, "api"))
+    planned = (request.system, request.reason, named(request.actor))
     times = (request.starts_at, request.ends_at, request.duration)
     made = await quiet.add_window(desk, planned, times, request.notice, request.except_severities)
     return JSONResponse(_as_json(desk, made))
@@ -60,10 +60,13 @@ async def add_window(desk: TheDesk, request: people_models.WindowRequest) -> JSO
     },
 )  # fmt: skip
 async def end_window(
-    desk: TheDesk, window_id: str, actor: Annotated[str, Query(description="Who, for the audit log.")] = "api"
+    desk: TheDesk,
+    named: Named,
+    window_id: str,
+    actor: Annotated[str, Query(description="Who, for the audit log.")] = "api",
 ) -> JSONResponse:
     """Of the catalogue's windows just this occurrence. 409 when it is over already."""
-    return JSONResponse(_as_json(desk, await quiet.end_window(desk, window_id, actor_name(actor, "api"))))
+    return JSONResponse(_as_json(desk, await quiet.end_window(desk, window_id, named(actor))))
 
 
 def _as_json(desk: Desk, window: Maintenance) -> dict[str, Any]:
