@@ -143,9 +143,11 @@ class Store(Protocol):
         """One incident by id."""
 
     async def incidents(
-        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
-    ) -> list[Incident]:
-        """Newest first, opened before `before`. `system` and `check_id`: of any of their members."""
+        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50,
+        before_id: str = "",
+    ) -> list[Incident]:  # fmt: skip
+        """Newest first, opened before `before`. `system` and `check_id`: of any of their members. `before_id`: also
+        those opened at that moment that come after this one, which is how one goes on where a page ended."""
 
     async def timeline(self, incident_id: str) -> list[TimelineEntry]:
         """In the order it happened."""
@@ -162,8 +164,9 @@ class Store(Protocol):
         open_only: bool = False,
         before: datetime | None = None,
         limit: int = 100,
+        before_id: str = "",
     ) -> list[Record]:
-        """Newest first, those with `at` before `before`; empty words do not restrict."""
+        """Newest first, those with `at` before `before`; empty words do not restrict. `before_id`: as of incidents."""
 
     async def outcomes(
         self, check_id: str, *, since: datetime | None = None, before: datetime | None = None, limit: int = 100

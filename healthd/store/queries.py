@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, true
 
 from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
@@ -91,7 +91,21 @@ def outcomes_of(
     return list(_readable(connection.execute(newest), lambda row: load_outcome(*row), "outcome"))
 
 
-def incidents_of(connection: Connection, system: str, check_id: str, before: int | None, limit: int) -> list[Incident]:
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a list by time, newest first, begins: before a moment and, with an id, after that one at the moment."""
+
+    at: int | None
+    id: str = ""
+
+    def holds(self, at: ColumnElement[Any], id_: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The condition."""
+        if self.at is None:
+            return true()
+        return or_(at < self.at, and_(at == self.at, id_ < self.id)) if self.id else at < self.at
+
+
+def incidents_of(connection: Connection, system: str, check_id: str, end: End, limit: int) -> list[Incident]:
     """Newest first; empty words do not restrict."""
     query = select(incidents)
     if system:  # a storm may have members of systems that are not its own
@@ -100,8 +114,7 @@ def incidents_of(connection: Connection, system: str, check_id: str, before: int
     if check_id:
         joined = select(members.c.incident_id).where(members.c.check_id == check_id)
         query = query.where(or_(incidents.c.check_id == check_id, incidents.c.id.in_(joined)))
-    if before is not None:
-        query = query.where(incidents.c.opened_at < before)
+    query = query.where(end.holds(incidents.c.opened_at, incidents.c.id))
     return _incidents(connection, query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc()).limit(limit))
 
 
@@ -155,7 +168,7 @@ def record(connection: Connection, kind: str, record_id: str) -> Record | None:
 
 
 def records_of(
-    connection: Connection, kind: str, *, system: str, name: str, open_only: bool, before: int | None, limit: int
+    connection: Connection, kind: str, *, system: str, name: str, open_only: bool, end: End, limit: int
 ) -> list[Record]:
     """Newest first; empty words do not restrict."""
     query = select(records).where(records.c.kind == kind)
@@ -165,8 +178,7 @@ def records_of(
         query = query.where(records.c.name == name)
     if open_only:
         query = query.where(records.c.closed_at.is_(None))
-    if before is not None:
-        query = query.where(records.c.at < before)
+    query = query.where(end.holds(records.c.at, records.c.id))
     newest = query.order_by(records.c.at.desc(), records.c.id.desc()).limit(limit)
     return list(_readable(connection.execute(newest).mappings(), load_record, "record"))
 

@@ -91,11 +91,12 @@ class SqlStore:
         return await self._database.read(lambda c: queries.incident(c, incident_id))
 
     async def incidents(
-        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50
-    ) -> list[Incident]:
+        self, *, system: str = "", check_id: str = "", before: datetime | None = None, limit: int = 50,
+        before_id: str = "",
+    ) -> list[Incident]:  # fmt: skip
         """Newest first, opened before `before`. `system` and `check_id`: of any of their members."""
-        opened_before = maybe_micros(before)
-        return await self._database.read(lambda c: queries.incidents_of(c, system, check_id, opened_before, limit))
+        end = queries.End(maybe_micros(before), before_id)
+        return await self._database.read(lambda c: queries.incidents_of(c, system, check_id, end, limit))
 
     async def timeline(self, incident_id: str) -> list[TimelineEntry]:
         """In the order it happened."""
@@ -114,13 +115,12 @@ class SqlStore:
         open_only: bool = False,
         before: datetime | None = None,
         limit: int = 100,
+        before_id: str = "",
     ) -> list[Record]:
         """Newest first, those with `at` before `before`; empty words do not restrict."""
-        end = maybe_micros(before)
+        end = queries.End(maybe_micros(before), before_id)
         return await self._database.read(
-            lambda c: queries.records_of(
-                c, kind, system=system, name=name, open_only=open_only, before=end, limit=limit
-            )
+            lambda c: queries.records_of(c, kind, system=system, name=name, open_only=open_only, end=end, limit=limit)
         )
 
     async def outcomes(

@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from healthd.store.base import StoreError
+from healthd.web.methods import allowed
 from healthd.web.security import RequestError
 from healthd.web.views import here, page
 
 PROBLEM = "application/problem+json"
-FOR_PROGRAMS = ("/api/", "/-/", "/metrics", "/healthz", "/readyz", "/static/", "/hooks/")
+FOR_PROGRAMS = ("/api", "/-/", "/metrics", "/healthz", "/readyz", "/static/", "/hooks/", "/badge/")
+TRY_AGAIN = "5"  # seconds: a database that was away, a leader that is being chosen
 
 log = structlog.get_logger("healthd.web")
 
@@ -27,20 +29,24 @@ def refusal_of(error: Exception) -> RequestError:
     if isinstance(error, StoreError):
         return RequestError(503, f"the database did not answer: {error.reason}", "checks go on; try again shortly")
     if isinstance(error, HTTPException):
-        hint = {
-            404: "the API is described at /api/docs",
-            405: f"allowed: {(error.headers or {}).get('Allow', 'see /api/docs')}",
-        }.get(error.status_code, "")
+        hint = "the API is described at /api/docs" if error.status_code == 404 else ""
         return RequestError(error.status_code, HTTPStatus(error.status_code).phrase.lower(), hint)
     return RequestError(500, "healthd made a mistake answering this", "its log says more; checks go on")
 
 
 async def answer(request: Request, error: Exception) -> Response:
-    """The answer to a request that failed."""
+    """The answer to a request that failed, or asks what may be asked."""
     refusal = refusal_of(error)
     headers = dict(getattr(error, "headers", None) or {})
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="healthd"'
+    if refusal.status == 503:
+        headers.setdefault("Retry-After", TRY_AGAIN)
+    if refusal.status == 405:
+        headers["Allow"] = allowed(request)
+        refusal.hint = f"allowed: {headers['Allow']}"
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
     if request.url.path.startswith(FOR_PROGRAMS):
         return JSONResponse(as_json(refusal), refusal.status, headers, media_type=PROBLEM)
     title = HTTPStatus(refusal.status).phrase

@@ -208,3 +208,14 @@ async def test_records_are_found_by_kind_system_and_name(store: SqlStore) -> Non
     await store.commit(Commit(records=(given,)))
     assert await store.record("attestation", "a-1") == given
     assert await store.records("attestation", open_only=True) == [other]
+
+
+async def test_a_list_goes_on_where_its_page_ended_though_times_are_the_same(store: SqlStore) -> None:
+    asked = [Record("attestation", f"a-{n}", T0 + DAY * (n == 2)) for n in range(5)]
+    opened = [incident(n, T0) for n in range(3)]
+    await store.commit(Commit(records=tuple(asked), incidents=tuple(opened)))
+    ids = [r.id for r in await store.records("attestation", before=T0, before_id="a-3")]
+    assert ids == ["a-1", "a-0"]
+    first, *rest = await store.incidents()
+    assert await store.incidents(before=first.opened_at, before_id=first.id) == rest
+    assert await store.incidents(before=first.opened_at) == []
