@@ -25,21 +25,30 @@ class Coming:
     checks: tuple[str, ...]  # names
 
 
-def coming(catalogue: Catalogue, now: datetime, until: datetime, most: int, system: str = "") -> list[Coming]:
-    """Calendar runs in (`now`, `until`], soonest first, at most `most` rows."""
-    groups: dict[tuple[str, Rule, str], list[str]] = {}
+Key = tuple[str, Rule, str]  # system, rule, cadence
+
+
+def together(catalogue: Catalogue, system: str = "") -> dict[Key, list[str]]:
+    """Names of the checks that start together by calendar."""
+    groups: dict[Key, list[str]] = {}
     for check in catalogue.checks.values():
         if check.enabled and system in ("", check.system):
             for rule, cadence in timings(check):
                 if not rule.is_interval:
                     groups.setdefault((check.system, rule, cadence), []).append(check.name)
+    return groups
+
+
+def coming(catalogue: Catalogue, now: datetime, until: datetime, most: int, system: str = "") -> list[Coming]:
+    """Calendar runs in (`now`, `until`], soonest first, at most `most` rows."""
+    groups = together(catalogue, system)
     streams = [_stream(catalogue, key, tuple(names), now, until) for key, names in groups.items()]
     merged = heapq.merge(*streams, key=lambda run: (run.at, run.system, run.cadence))
     return list(islice(merged, most))
 
 
 def _stream(
-    catalogue: Catalogue, key: tuple[str, Rule, str], names: tuple[str, ...], now: datetime, until: datetime
+    catalogue: Catalogue, key: Key, names: tuple[str, ...], now: datetime, until: datetime
 ) -> Iterator[Coming]:
     system, rule, cadence = key
     known = catalogue.systems[system].cadences.get(cadence)

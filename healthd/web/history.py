@@ -19,8 +19,8 @@ from healthd.web.words import value_text
 
 RANGES = {
     "hour": ("1 hour", timedelta(hours=1)),
-    "day": ("1 day", timedelta(days=1)),
-    "week": ("1 week", timedelta(days=7)),
+    "day": ("24 hours", timedelta(days=1)),
+    "week": ("7 days", timedelta(days=7)),
     "month": ("30 days", timedelta(days=30)),
 }
 POINTS = 240

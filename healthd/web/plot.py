@@ -39,7 +39,7 @@ class Size:
 
     @property
     def right(self) -> int:
-        return self.width - 10
+        return self.width - 24
 
     @property
     def bottom(self) -> int:

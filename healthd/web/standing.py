@@ -88,6 +88,12 @@ class Standing:
         return self.state.verdicts or (self.outcome.verdicts if self.outcome else ())
 
     @property
+    def figures(self) -> tuple[Verdict, ...]:
+        """Verdicts worth a line: that something answers goes without saying where it gave values."""
+        found = self.verdicts
+        return tuple(v for v in found if v.measure != "up" or v.level is not Level.OK) or found
+
+    @property
     def next_run(self) -> datetime | None:
         """When it should run next, as known after its last run; None when it will not."""
         expected = self.state.expected_by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from markupsafe import Markup, escape
 
 from healthd.model.times import rfc3339
 from healthd.report.markdown import budget_text, share_text
+from healthd.report.svg import proportions
 from healthd.web.plot import SIZES
 from healthd.web.standing import Status, word
 from healthd.web.words import ago, clock, duration, value_text
@@ -63,6 +65,7 @@ def _environment() -> Environment:
         "ago": ago, "clock": clock, "duration": _lasting, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
         "plural": _plural, "share": share_text, "budget": budget_text, "code": _code, "day": _day,
+        "bar": _bar, "time": _time,
     }  # fmt: skip
     environment.globals["sizes"] = {size.name: size for size in SIZES}
     return environment
@@ -76,6 +79,17 @@ def _lasting(length: timedelta) -> str:
 
 def _plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _bar(counts: Mapping[str, int]) -> Markup:
+    """Counts as one divided bar."""
+    there = {str(status): number for status, number in counts.items() if number}
+    said = ", ".join(f"{number} {status}" for status, number in there.items())
+    return Markup(proportions(there, said))  # noqa: S704 - everything in it is escaped or a number
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%H:%M %Z}"
 
 
 def _code(text: str) -> Markup:

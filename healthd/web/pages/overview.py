@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from healthd.model.catalogue import Catalogue, System
 from healthd.model.incidents import Incident
+from healthd.web.checklists import today
 from healthd.web.daemon import Daemon
 from healthd.web.desk import desk_of
 from healthd.web.listing import FOLD, STATUS_WORDS, Filter, listing
@@ -27,12 +28,23 @@ MAX_SEARCH = 100
 
 
 @dataclass(frozen=True, slots=True)
+class CadenceSummary:
+    """The checks of a system that run together; `name` is empty for those that follow rules of their own."""
+
+    name: str
+    title: str
+    text: str  # when, in words
+    counts: Mapping[Status, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """One system in numbers."""
 
     system: System
     counts: Mapping[Status, int]
     incidents: int
+    cadences: list[CadenceSummary] = field(default_factory=list)
 
     @property
     def status(self) -> Status:
@@ -58,6 +70,7 @@ async def overview(request: Request) -> Response:
         reload_problem=daemon.reload_problem,
         incidents=by_severity(daemon.catalogue, daemon.incidents.values())[:INCIDENTS],
         systems=_summaries(daemon, found),
+        rounds=today(daemon, daemon.catalogue.watched, desk_of(request).now()),
         own=_own(daemon),
         maintained=[window for window in daemon.windows.known if window.state(desk_of(request).now()) == "active"],
         **_listing(request, shown, found),
@@ -83,6 +96,7 @@ async def system(request: Request) -> Response:
         counts=counts,
         total=len(known.checks),
         incidents=by_severity(daemon.catalogue, open_)[:INCIDENTS],
+        rounds=today(daemon, [known], desk_of(request).now()),
         **_listing(request, wanted, found),
     )
 
@@ -100,9 +114,26 @@ def by_severity(catalogue: Catalogue, incidents: object) -> list[Incident]:
 
 def _summaries(daemon: Daemon, found: Mapping[str, Status]) -> list[Summary]:
     return [
-        Summary(known, count(found[c.id] for c in known.checks), len(open_incidents(daemon, system=known.name)))
+        Summary(
+            known,
+            count(found[c.id] for c in known.checks),
+            len(open_incidents(daemon, system=known.name)),
+            _by_cadence(known, found),
+        )
         for known in daemon.catalogue.watched
     ]
+
+
+def _by_cadence(system: System, found: Mapping[str, Status]) -> list[CadenceSummary]:
+    """In the catalogue's order, what runs by rules of its own last. A check of two cadences counts in both."""
+    members: dict[str, list[Status]] = {name: [] for name in system.cadences}
+    for check in system.checks:
+        for name in check.cadences or ("",):
+            members.setdefault(name, []).append(found[check.id])
+    own = members.pop("", [])
+    known = [(name, system.cadences[name], statuses_) for name, statuses_ in members.items() if name in system.cadences]
+    summaries = [CadenceSummary(name, c.title or name, c.text, count(seen)) for name, c, seen in known if seen]
+    return [*summaries, CadenceSummary("", "Rules of their own", "", count(own))] if own else summaries
 
 
 def _own(daemon: Daemon) -> list[Summary]:

@@ -22,7 +22,7 @@ PAGES = ("/", "/?status=ok", "/systems/shop", "/checks/shop/api", "/checks/shop/
 class Page(HTMLParser):
     """What of a page matters here: elements that act, addresses, attributes that act, visible text."""
 
-    VOID = frozenset({"meta", "link", "input", "br", "img"})
+    VOID = frozenset({"meta", "link", "input", "br", "img", "col"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
