@@ -42,7 +42,12 @@ class _Environment(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         if name not in self._names:
             raise KeyError(name)
-        for word, value in (("REDIS", "redis://x"), ("DATABASE", "postgresql://x/x"), ("PG", "postgresql://x/x"), ("ORIGINAL", "postgresql://x/x")):
+        for word, value in (
+            ("REDIS", "redis://x"),
+            ("DATABASE", "postgresql://x/x"),
+            ("PG", "postgresql://x/x"),
+            ("ORIGINAL", "postgresql://x/x"),
+        ):
             if word in name:
                 return value
         return "https://x.example/x" if name.endswith(("URL", "WEBHOOK", "ADDRESS")) else "whsec_" + "c2VjcmV0" * 4

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -59,31 +58,27 @@ def blocks(page: Path) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def commands(block: Block) -> Iterator[Command]:
+def commands(block: Block) -> list[Command]:
     """What a reader would type: every line of ```sh but comments, in ```console the lines after `$ `."""
-    shown = block.language == "console"
-    pending, start, output = "", 0, list[str]()
+    found: list[Command] = []
+    shown, pending, start = block.language == "console", "", 0
     for number, line in enumerate(block.text.splitlines(), block.line):
-        typed = line.removeprefix("$ ") if shown and not pending else line
-        if shown and not pending and not line.startswith("$ "):
-            output.append(line)
-            continue
+        typed = line
         if not pending:
-            if start and output is not None and shown:
-                yield Command(block.page, start, last, tuple(output))
-                output, start = [], 0
+            if shown and not line.startswith("$ "):
+                if found and line.strip():
+                    found[-1] = replace(found[-1], output=(*found[-1].output, line))
+                continue
+            typed, start = line.removeprefix("$ ") if shown else line, number
             if not typed.strip() or typed.lstrip().startswith("#"):
                 continue
-            start = number
         pending += typed
         if pending.endswith("\\"):
             pending = pending[:-1].rstrip() + " "
             continue
-        last, pending = pending, ""
-        if not shown:
-            yield Command(block.page, start, last)
-    if shown and start:
-        yield Command(block.page, start, last, tuple(output))
+        found.append(Command(block.page, start, pending))
+        pending = ""
+    return found
 
 
 @cache
