@@ -17,6 +17,7 @@ from healthd.model.redact import Redactor, mask_personal
 from healthd.services.selfwatch import own_system
 from healthd.store.base import Commit, StoreError
 from healthd.web.daemon import ReloadResult
+from healthd.workers.dispatch import locations
 
 STORE_GRACE = 3.0  # seconds for closing a store
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start
@@ -72,6 +73,7 @@ class App(Doors):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
         await self._corridor.drain(max(0.5, grace - 4))
+        await self._dispatch.end()
         await self._recorder.close()
         await self._outbox.stop(1.0)
         if self._guard is not None:
@@ -185,7 +187,7 @@ class App(Doors):
 
     def _whole(self, written: Catalogue) -> Catalogue:
         """What runs: with what people attest, and with healthd itself."""
-        return in_force(written, *own_system(self.settings, written.systems))
+        return in_force(written, *own_system(self.settings, written.systems, elsewhere=bool(locations(written))))
 
     async def _put_in_force(self, catalogue: Catalogue) -> None:
         for warning in catalogue.warnings if catalogue is not self._catalogue else ():

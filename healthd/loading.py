@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, SecretStr
 
-from healthd.catalogue import load
+from healthd.catalogue import Looks, load
+from healthd.catalogue import load_looks as looks_at
 from healthd.model.catalogue import Catalogue, ChannelSpec, System
 from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
@@ -30,6 +31,11 @@ def load_catalogue(settings: Settings, folders: Sequence[str] = ()) -> Catalogue
         settings=settings,
         environment=os.environ,
     )
+
+
+def load_looks(settings: Settings, location: str) -> Looks:
+    """What workers at `location` look at. Raises CatalogueError."""
+    return looks_at(settings.checks, location, probes=PROBES, settings=settings, environment=os.environ)
 
 
 def in_force(catalogue: Catalogue, *own: System) -> Catalogue:

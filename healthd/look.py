@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from healthd.evaluate import judge
@@ -24,6 +24,16 @@ CONCURRENCY: Mapping[str, int] = {
     "logs": 4, "audit": 4, "restore_drill": 1, "load_benchmark": 1,
 }  # fmt: skip
 
+
+def limits_of(settings: Settings) -> ProbeLimits:
+    """What the settings allow probes to do."""
+    return ProbeLimits(
+        allowed_commands=settings.allowed_commands,
+        allowed_load_hosts=settings.allowed_load_hosts,
+        scratch_dir=settings.scratch_dir,
+    )
+
+
 Shared = dict[Hashable, asyncio.Future[Any]]
 
 
@@ -32,17 +42,28 @@ def slots_of(settings: Settings) -> Limits:
     return Limits(settings.probe_concurrency, {**CONCURRENCY, **settings.concurrency})
 
 
+class Elsewhere(Protocol):
+    """Where looks of other locations are made."""
+
+    async def look(self, due: Due, started: datetime) -> Attempt[Observation]:
+        """As Looker.look, in a time that is bounded by the check's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """Looks at things with shared clients, within what the settings allow."""
+    """Looks at things with shared clients, within what the settings allow. Without an `elsewhere` all is looked at from
+    here."""
 
     probes: Mapping[str, Probe]
     resources: Resources
     limits: ProbeLimits
+    elsewhere: Elsewhere | None = None
 
     async def look(self, due: Due, started: datetime, zone: ZoneInfo, shared: Shared) -> Attempt[Observation]:
         """Look once, retried as the check asks. `shared` holds the answers that checks due together share."""
         check = due.check
+        if check.location and self.elsewhere is not None:
+            return await self.elsewhere.look(due, started)
         probe = self.probes[check.probe.type]
         clock = asyncio.get_running_loop().time
         ends = clock() + check.timeout.total_seconds()

@@ -143,6 +143,26 @@ class Metrics:
         self.ready = Gauge("healthd_ready", "1 if the daemon is able to run checks.", registry=registry)
         build = Gauge("healthd_build_info", "Always 1.", ["version", "revision"], registry=registry)
         build.labels(version, revision).set(1)
+        self.workers = Gauge("healthd_workers", "Workers that are alive.", ["location"], registry=registry)
+        self.worker_seen = Gauge(
+            "healthd_worker_last_seen_timestamp_seconds", "When a worker there last gave a sign of life.",
+            ["location"], registry=registry,
+        )  # fmt: skip
+        self.worker_waiting = Gauge(
+            "healthd_worker_looks_waiting", "Looks for which no worker has been asked yet.",
+            ["location"], registry=registry,
+        )  # fmt: skip
+        self.worker_under_way = Gauge(
+            "healthd_worker_looks_under_way", "Looks that workers have been asked for.", ["location"], registry=registry
+        )
+        self.worker_looks = Counter(
+            "healthd_worker_looks_total", "Looks made elsewhere, by what became of them: answered, unanswered.",
+            ["location", "outcome"], registry=registry,
+        )  # fmt: skip
+        self.worker_look = Histogram(
+            "healthd_worker_look_seconds", "Duration of one look at its worker.", ["location"],
+            buckets=PROBE_BUCKETS, registry=registry,
+        )  # fmt: skip
         self._runs: dict[str, list[int]] = {}
         self._cache: dict[str, tuple[CheckState | None, Outcome | None, int, tuple[str, ...]]] = {}
         self._static: dict[str, tuple[Check, str, str]] = {}

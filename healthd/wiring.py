@@ -16,7 +16,7 @@ from healthd import __version__
 from healthd.corridor import Corridor, Gear
 from healthd.leadership import Leadership, holder_name
 from healthd.loading import secrets_of
-from healthd.look import Looker, slots_of
+from healthd.look import Looker, limits_of, slots_of
 from healthd.memory import StoreMemory
 from healthd.metrics import Metrics
 from healthd.model.catalogue import ATTESTATION, Catalogue
@@ -25,7 +25,7 @@ from healthd.model.times import utc_now
 from healthd.notify import Outbox
 from healthd.pauses import Pauses
 from healthd.probes import PROBES
-from healthd.probes.base import Probe, ProbeLimits, Resources
+from healthd.probes.base import Probe, Resources
 from healthd.schedule import Scheduler
 from healthd.services import House, Service
 from healthd.services.attestations import AttestationProbe, Attestations
@@ -43,16 +43,9 @@ from healthd.store import SqlStore
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
 from healthd.store.recorder import Recorder
 from healthd.telling import Teller
+from healthd.workers.dispatch import Dispatch
 
 log = structlog.get_logger("healthd")
-
-
-def _limits(settings: Settings) -> ProbeLimits:
-    return ProbeLimits(
-        allowed_commands=settings.allowed_commands,
-        allowed_load_hosts=settings.allowed_load_hosts,
-        scratch_dir=settings.scratch_dir,
-    )
 
 
 def _advertised(settings: Settings) -> str:
@@ -89,7 +82,10 @@ class Wiring:
         )
         self._resources = Resources()
         self._own_probes: dict[str, Probe] = {}  # those that look at what only this process knows
-        self._looker = Looker(ChainMap(self._own_probes, cast(Any, PROBES)), self._resources, _limits(settings))
+        self._dispatch = Dispatch(settings, self.metrics)
+        self._looker = Looker(
+            ChainMap(self._own_probes, cast(Any, PROBES)), self._resources, limits_of(settings), self._dispatch
+        )
         self._slots = slots_of(settings)
         self._corridor = Corridor(
             Gear(
@@ -142,10 +138,11 @@ class Wiring:
         self.attestations = Attestations(house)
         self._own_probes[ATTESTATION] = AttestationProbe(self.attestations)
         heartbeat = Heartbeat(house, lambda: self._scheduler.running)
-        self._own_probes[SELF] = SelfProbe(house, heartbeat, lambda: self._reload_problem)
+        self._own_probes[SELF] = SelfProbe(house, heartbeat, lambda: self._reload_problem, self._dispatch.standing)
         quiet = Quiet(house, (self.windows, self.silences))
         self._escalation = Escalation(house)
         return [
+            self._dispatch,
             self._reports,
             self.silences,
             self.windows,

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from healthd.catalogue.context import Context
+from healthd.catalogue.fingerprint import definition_digest
 from healthd.catalogue.kinds import ProbeKind
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Node, Scalar, describe
@@ -24,6 +25,7 @@ class CheckProbe:
     kind: ProbeKind
     params: BaseModel | None
     measures: Measures
+    definition: str  # of all of it as written
 
 
 def read_probe(node: MappingNode, defaults: MappingNode, subject: str, context: Context) -> CheckProbe | None:
@@ -42,8 +44,11 @@ def read_probe(node: MappingNode, defaults: MappingNode, subject: str, context: 
     if type_ is None:
         return None
     kind = context.probes[type_]
-    params = context.read(kind.Params, _merged(probe, type_, defaults), subject)
-    return CheckProbe(type_, kind, params, _measures(kind, params, probe, subject, context))
+    merged = _merged(probe, type_, defaults)
+    params = context.read(kind.Params, merged, subject)
+    return CheckProbe(
+        type_, kind, params, _measures(kind, params, probe, subject, context), definition_digest(type_, merged)
+    )
 
 
 def _type(probe: MappingNode, subject: str, context: Context) -> str | None:

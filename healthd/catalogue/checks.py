@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -15,7 +16,7 @@ from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Scalar, locate
 from healthd.catalogue.problems import RefusedError
 from healthd.catalogue.sections import duplicate
-from healthd.catalogue.shapes import CheckShape, FlappingShape, RetryShape, UnknownShape
+from healthd.catalogue.shapes import AT_DAEMON, CheckShape, CommonShape, FlappingShape, RetryShape, UnknownShape
 from healthd.catalogue.systems import Frame, Reference, check_severity
 from healthd.model.catalogue import Check, Flapping, ProbeSpec, Retry, Rule, Source, Threshold, UnknownPolicy
 from healthd.model.outcomes import Level
@@ -64,7 +65,15 @@ class CheckReader:
         if probe is None or probe.params is None or not rules or not sound:
             return None
         self._context.keep_secret(secrets_in(probe.params))
-        return self._check(shape, node, ProbeSpec(probe.type, probe.params), rules, rows)
+        check = self._check(shape, node, ProbeSpec(probe.type, probe.params), rules, rows)
+        return replace(check, definition=probe.definition)
+
+    def location(self, node: MappingNode) -> str:
+        """Where the check written in `node` is looked at, right or wrong; nothing else of it is read."""
+        written = node.get("location")
+        own = self._context.values.build(written, "a location") if isinstance(written, Scalar) else None
+        location = str(own or self._frame.defaults.location or "")
+        return "" if location == AT_DAEMON else location
 
     def _shape(self, node: MappingNode, subject: str) -> tuple[CheckShape | None, bool]:
         """The check without its probe's parameters, and whether all of it is right."""
@@ -130,7 +139,7 @@ class CheckReader:
         interval = min((rule.every for rule in rules if rule.every is not None), default=None)
         unknown = _unknown(shape.unknown or defaults.unknown, interval)
         flapping = _flapping(shape.flapping or defaults.flapping)
-        timeout = self._timeout(shape, node, interval)
+        timeout, location = self._timeout(shape, node, interval), located(shape, frame)
         return Check(
             system=frame.name,
             name=shape.name,
@@ -153,8 +162,9 @@ class CheckReader:
             runbook_url=shape.runbook_url or frame.shape.runbook_url,
             description=shape.description,
             source=Source(node.file, node.line),
-            fingerprint=check_fingerprint(probe, rows, rules, unknown, flapping),
+            fingerprint=check_fingerprint(probe, rows, rules, unknown, flapping, location=location),
             enabled=shape.enabled,
+            location=location,
         )
 
     def _timeout(self, shape: CheckShape, node: MappingNode, interval: timedelta | None) -> timedelta:
@@ -178,6 +188,12 @@ class CheckReader:
         cadences = [c.grace for name in shape.cadence if (c := self._frame.cadences.get(name)) is not None]
         own = [default_grace(rule) for rule in rules[len(shape.cadence) :]]
         return max([*cadences, *own], default=timedelta(0))
+
+
+def located(shape: CommonShape, frame: Frame) -> str:
+    """Where it is looked at: its own location, or else its system's; "" at the daemon."""
+    location = shape.location or frame.defaults.location or ""
+    return "" if location == AT_DAEMON else location
 
 
 def qualified(system: str, name: str) -> str:

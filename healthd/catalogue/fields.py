@@ -31,6 +31,13 @@ SHARE_SCHEMA: dict[str, Any] = {
     "examples": ["99.9%", 0.995],
 }
 SHORTEST_INTERVAL = timedelta(milliseconds=100)  # what starts are rounded to
+LONGEST_LOCATION = 32  # it is part of the name of a queue and of a channel of PostgreSQL
+_LOCATION = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+LOCATION_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$|\$\{",
+    "examples": ["eu-west"],
+}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _NAME_SCHEMA = {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": 100}
 
@@ -61,6 +68,17 @@ def read_name(text: str) -> str:
         )
     if len(text) > 100:
         raise RefusedError(f"a name of {len(text)} characters is too long", "expected at most 100")
+    return text
+
+
+def read_location(text: str) -> str:
+    """A location's name as it is; an empty one, which a variable may leave, is none. Raises RefusedError."""
+    if text and not _LOCATION.fullmatch(text):
+        near = re.sub(r"[._]", "-", slug(text))[:LONGEST_LOCATION].strip("-")
+        raise RefusedError(
+            f"{text!r} is not a location: it may hold a-z, 0-9 and '-', at most {LONGEST_LOCATION} characters",
+            f"did you mean {near!r}?",
+        )
     return text
 
 
@@ -157,6 +175,7 @@ Duration = Annotated[timedelta, PlainValidator(_read_duration), WithJsonSchema(D
 PositiveDuration = Annotated[timedelta, PlainValidator(_read_positive), WithJsonSchema(DURATION_SCHEMA)]
 Interval = Annotated[timedelta, PlainValidator(_read_interval), WithJsonSchema(DURATION_SCHEMA)]
 Name = Annotated[str, AfterValidator(read_name), WithJsonSchema(_NAME_SCHEMA)]
+Location = Annotated[str, AfterValidator(read_location), WithJsonSchema(LOCATION_SCHEMA)]
 ConditionText = Annotated[Condition, PlainValidator(read_condition), WithJsonSchema(CONDITION_SCHEMA)]
 BaseUnit = Annotated[Unit, PlainValidator(read_unit), WithJsonSchema({"enum": [unit.value for unit in Unit]})]
 Label = Annotated[str, BeforeValidator(read_label), WithJsonSchema({"type": ["string", "number", "boolean"]})]

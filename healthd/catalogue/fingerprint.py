@@ -11,10 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from healthd.catalogue.nodes import Node, Scalar, Sequence
 from healthd.model.catalogue import Flapping, ProbeSpec, Rule, Threshold, UnknownPolicy
 from healthd.model.conditions import Condition
 
 _USERINFO = re.compile(r"(://[^/?#\s:@]*:)([^/?#\s]*)(?=@)")
+
+_TAG_LENGTH = 6
 
 _PLAIN = frozenset({type(None), bool, int, float, timedelta})
 
@@ -25,11 +28,28 @@ def check_fingerprint(
     rules: Iterable[Rule],
     unknown: UnknownPolicy,
     flapping: Flapping,
+    *,
+    location: str = "",
 ) -> str:
-    """Changes when what the check looks at, how it judges or when it runs changes; notes do not matter."""
+    """Changes when what the check looks at, from where, how it judges or when it runs changes; notes do not matter."""
     rows = [(t.measure, t.name, *map(str, _limits(t)), t.for_, t.recover_for, t.unit, t.missing) for t in thresholds]
     runs = [(rule.zone.key, rule.every, rule.crons) for rule in rules]
-    return digest((probe.type, probe.params, repr((rows, runs, unknown, flapping))))
+    place = (location,) if location else ()
+    return digest((probe.type, probe.params, repr((rows, runs, unknown, flapping)), *place))
+
+
+def definition_digest(probe_type: str, params: Node) -> str:
+    """Tells that a probe's definition was changed, whatever its variables hold. As short as the digest of a secret, and
+    for the same reason: a password may be written there."""
+    return digest((probe_type, _as_written(params)))[:_TAG_LENGTH]
+
+
+def _as_written(node: Node) -> Any:
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return [_as_written(item) for item in node.items]
+    return {key.text: _as_written(value) for key, value in node.pairs}
 
 
 def _limits(threshold: Threshold) -> tuple[Condition | None, ...]:
@@ -89,4 +109,4 @@ def _collection(value: Mapping[Any, Any] | Iterable[Any]) -> str:
 
 def _tag(secret: str) -> str:
     """Three bytes tell that a secret changed; they are too few to find a good password by trying."""
-    return "*" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return "*" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:_TAG_LENGTH]

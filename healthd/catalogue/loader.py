@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 
 from healthd.catalogue.channels import matchable, read_channels, read_routes
 from healthd.catalogue.check_rows import RowReader
-from healthd.catalogue.checks import CheckReader, written_names
+from healthd.catalogue.checks import CheckReader, located, written_names
 from healthd.catalogue.context import Context
 from healthd.catalogue.dependencies import check_dependencies
 from healthd.catalogue.environment import Environment
@@ -46,6 +48,28 @@ def load(
     only exception whatever the files hold, with every problem of every file.
     """
     return _Load(Context(probes, channels, settings, Values(Environment(environment)))).run(folders)
+
+
+def load_looks(
+    folders: Sequence[str | Path],
+    location: str,
+    *,
+    probes: Mapping[str, ProbeKind],
+    settings: Settings,
+    environment: Mapping[str, str],
+) -> Looks:
+    """What workers at `location` look at. Of everything else nothing is read: it needs no variables here. Raises
+    CatalogueError."""
+    return _Load(Context(probes, {}, settings, Values(Environment(environment)))).looks(folders, location)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The checks of one location and the looks of its playbooks, by id; the zones of their systems, by name."""
+
+    checks: Mapping[str, Check]
+    zones: Mapping[str, ZoneInfo]
+    secrets: frozenset[str] = field(repr=False)
 
 
 class _Load:
@@ -90,6 +114,33 @@ class _Load:
             secrets=frozenset(environment.secrets | self.context.secrets) - {""},
         )
 
+    def looks(self, folders: Sequence[str | Path], location: str) -> Looks:
+        """The part of the catalogue that is looked at from there."""
+        found = discover(folders)
+        self.context.problems += found.problems
+        sections = [self._sections(folder) for folder in found.folders]
+        frames = self._frames([s for s in sections if not s.shared])
+        looks = [look for frame in frames.values() for look in self._looks(frame, location)]
+        problems = [*self.context.problems, *self.context.values.problems()]
+        if problems:
+            raise CatalogueError(problems)
+        environment = self.context.values.environment
+        return Looks(
+            MappingProxyType({look.id: look for look in looks}),
+            MappingProxyType({name: frame.zone for name, frame in frames.items()}),
+            frozenset(environment.secrets | self.context.secrets) - {""},
+        )
+
+    def _looks(self, frame: Frame, location: str) -> Iterator[Check]:
+        rows = RowReader(frame, self.context)
+        reader = CheckReader(frame, rows, self.context)
+        for node in frame.sections.checks:
+            if reader.location(node) == location and (check := reader.read(node)) is not None:
+                yield check
+        if located(frame.defaults, frame) == location:
+            for playbook in PlaybookReader(frame, rows, self.written, self.context).read_all().values():
+                yield from (step.look for step in playbook.diagnostics if step.look is not None)
+
     def _digest(self, checks: Iterable[Check]) -> str:
         """Over everything a catalogue is made of: files, variables, and what settings and defaults add to checks."""
         variables = {name: SecretStr(value) for name, value in self.context.values.environment.used.items()}
@@ -106,6 +157,12 @@ class _Load:
         return gather(folder.path, roots, folder.shared, self.context.problems)
 
     def _systems(self, all_sections: list[Sections]) -> dict[str, System]:
+        frames = self._frames(all_sections)
+        systems = {name: self._system(frame) for name, frame in frames.items()}
+        self.runbooks.check_covers(frames.values())
+        return systems
+
+    def _frames(self, all_sections: list[Sections]) -> dict[str, Frame]:
         frames: dict[str, Frame] = {}
         for sections in all_sections:
             frame = read_frame(sections, self.context)
@@ -115,9 +172,7 @@ class _Load:
         for frame in frames.values():
             frame.written = written_names(frame, self.context)
             self.written |= {f"{frame.name}/{name}": node for name, node in frame.written.items()}
-        systems = {name: self._system(frame) for name, frame in frames.items()}
-        self.runbooks.check_covers(frames.values())
-        return systems
+        return frames
 
     def _duplicate(self, second: Frame, first: Frame) -> None:
         place = second.sections.system.key("name")

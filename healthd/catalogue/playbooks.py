@@ -10,7 +10,7 @@ from typing import Any
 
 from healthd.catalogue.check_probe import read_probe
 from healthd.catalogue.check_rows import RowReader
-from healthd.catalogue.checks import qualified
+from healthd.catalogue.checks import located, qualified
 from healthd.catalogue.context import Context
 from healthd.catalogue.fingerprint import check_fingerprint, secrets_in
 from healthd.catalogue.nodes import Mapping as MappingNode
@@ -84,8 +84,12 @@ class PlaybookReader:
         self._context.keep_secret(secrets_in(probe.params))
         spec, usual = ProbeSpec(probe.type, probe.params), {row.key for row in probe.kind.defaults}
         own = tuple(row.key for row in rows if shape.thresholds and row.key not in usual)
-        look = self._look(place, step.title, spec, rows, Source(node.file, node.line))
-        return replace(step, look=replace(look, timeout=self._timeout(shape, node, subject)), rows=own)
+        look = replace(
+            self._look(place, step.title, spec, rows, Source(node.file, node.line)),
+            timeout=self._timeout(shape, node, subject),
+            definition=probe.definition,
+        )
+        return replace(step, look=look, rows=own)
 
     def _referred(self, name: str, node: Node, subject: str) -> str:
         check_id = qualified(self._frame.name, name)
@@ -104,6 +108,7 @@ class PlaybookReader:
     def _look(self, place: str, title: str, probe: ProbeSpec, rows: Sequence[Threshold], source: Source) -> Check:
         """A check in all but a schedule: it is never due, has no state, and opens no incident."""
         unknown, flapping = UnknownPolicy(), Flapping(enabled=False)
+        location = located(self._frame.defaults, self._frame)
         return Check(
             system=self._frame.name,
             name=f"playbooks/{place}",
@@ -126,8 +131,9 @@ class PlaybookReader:
             runbook_url="",
             description="",
             source=source,
-            fingerprint=check_fingerprint(probe, rows, (), unknown, flapping),
+            fingerprint=check_fingerprint(probe, rows, (), unknown, flapping, location=location),
             enabled=False,
+            location=location,
         )
 
 

@@ -14,6 +14,7 @@ from healthd.catalogue.fields import (
     Duration,
     Interval,
     Label,
+    Location,
     Name,
     PositiveDuration,
     Share,
@@ -23,6 +24,8 @@ from healthd.catalogue.fields import (
 )
 from healthd.catalogue.problems import RefusedError
 from healthd.model.hours import parse_hours
+
+AT_DAEMON = "daemon"  # a check's location where its system's is another
 
 LevelName = Literal["ok", "warning", "critical", "unknown"]
 
@@ -270,6 +273,8 @@ class CommonShape(Shape):
     flapping: Annotated[FlappingShape | None, AlsoWritten({"type": "boolean"})] = None
     labels: dict[str, Label] = Field(default_factory=dict)
     """free labels, for routes"""
+    location: Location | None = None
+    """looked at by workers that run there (`healthd worker --location`); `daemon`: where the daemon runs"""
 
 
 class DefaultsShape(CommonShape):

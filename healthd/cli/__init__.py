@@ -15,6 +15,7 @@ from healthd import __version__
 # name -> where the command is; imported when used, so that --help is instant
 COMMANDS = {
     "run": "daemon:run",
+    "worker": "worker:worker",
     "alive": "alive:alive",
     "validate": "catalogue:validate",
     "list": "catalogue:list_",

@@ -86,6 +86,7 @@ def _as_json(check: Check) -> dict[str, object]:
         "cadences": list(check.cadences),
         "when": when(check),
         "probe": check.probe.type,
+        "location": check.location,
         "severity": check.severity,
         "warning_severity": check.warning_severity,
         "playbook": check.playbook,

@@ -23,7 +23,7 @@ from healthd.cli.common import (
 )
 from healthd.cli.values import measurement
 from healthd.evaluate import FOR_EVER, held
-from healthd.look import Looker, Shared, judged, slots_of
+from healthd.look import Looker, Shared, judged, limits_of, slots_of
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.outcomes import Level, Outcome, worst
 from healthd.model.redact import Redactor
@@ -120,16 +120,11 @@ async def run_all(
     from rich.progress import Progress
 
     from healthd.probes import PROBES
-    from healthd.probes.base import ProbeLimits, Resources
+    from healthd.probes.base import Resources
     from healthd.schedule import Due
 
     resources = Resources()
-    limits = ProbeLimits(
-        allowed_commands=settings.allowed_commands,
-        allowed_load_hosts=settings.allowed_load_hosts,
-        scratch_dir=settings.scratch_dir,
-    )
-    looker = Looker(PROBES, resources, limits)
+    looker = Looker(PROBES, resources, limits_of(settings))
     now = datetime.now(UTC)
     slots, shared = slots_of(settings), Shared()
 

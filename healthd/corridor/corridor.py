@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -206,7 +207,7 @@ class Corridor:
         check, gear = due.check, self._gear
         launched = started = gear.now()
         try:
-            async with gear.slots.slot(check.probe.type, slow=self._hung(check)):
+            async with self._slot(check):
                 started = gear.now()
                 if due.trigger == "schedule":
                     since = launched if due.mark else due.at  # the splay of a calendar run is no lag
@@ -300,6 +301,12 @@ class Corridor:
         return state is not None and state.last_run is not None and state.last_run >= since
 
     # -- small things ----------------------------------------------------------------------------------------------
+
+    def _slot(self, check: Check) -> AbstractAsyncContextManager[None]:
+        """A turn to look. Those of another location wait for one of that location's workers instead."""
+        if check.location:
+            return nullcontext()
+        return self._gear.slots.slot(check.probe.type, slow=self._hung(check))
 
     def _hung(self, check: Check) -> bool:
         """Whether its last look took all the time there was."""

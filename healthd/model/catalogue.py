@@ -178,6 +178,8 @@ class Check:
     fingerprint: str  # changes when anything that matters to its state changes
     id: str = ""
     enabled: bool = True
+    location: str = ""  # where workers look; "": where the daemon runs
+    definition: str = ""  # of its probe as written, variables not filled in: the same wherever the catalogue is
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", f"{self.system}/{self.name}")

@@ -34,8 +34,9 @@ class Part:
     part: str
 
 
-def own_system(settings: Settings, taken: Mapping[str, object]) -> tuple[System, ...]:
-    """healthd's own system, or none where the settings say so. Called otherwise where the catalogue has the name."""
+def own_system(settings: Settings, taken: Mapping[str, object], *, elsewhere: bool = False) -> tuple[System, ...]:
+    """healthd's own system, or none where the settings say so. Called otherwise where the catalogue has the name.
+    `elsewhere`: workers look as well."""
     if not settings.self_watch:
         return ()
     name = NAME if NAME not in taken else f"{NAME}-itself"
@@ -47,7 +48,7 @@ def own_system(settings: Settings, taken: Mapping[str, object]) -> tuple[System,
             severities=MappingProxyType(dict(PLAIN_SCALE)),
             cadences=MappingProxyType({}),
             playbooks=MappingProxyType({}),
-            checks=tuple(_checks(name, settings)),
+            checks=tuple(_checks(name, settings, elsewhere)),
             description="What healthd sees of its own work.",
             own=True,
         ),
@@ -61,8 +62,16 @@ class SelfProbe:
     measures: Mapping[str, MeasureInfo] = MappingProxyType({})
     defaults = ()
 
-    def __init__(self, house: House, heartbeat: Heartbeat, reload_problem: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        house: House,
+        heartbeat: Heartbeat,
+        reload_problem: Callable[[], str],
+        workers: Callable[[], Mapping[str, tuple[int, str]]],
+    ) -> None:
+        """`workers`: by location, how many are alive and what is wrong there."""
         self._house, self._heartbeat, self._reload_problem = house, heartbeat, reload_problem
+        self._workers = workers
 
     def measures_for(self, params: Part) -> Mapping[str, MeasureInfo] | None:
         """They go by the part."""
@@ -80,6 +89,8 @@ class SelfProbe:
                 return _one("refused", float(bool(problem)), problem, "What is wrong")
             case "heartbeat":
                 return self._pulse(context)
+            case "workers":
+                return self._elsewhere()
             case _:
                 problem = self._house.recorder.problem
                 unsaved = Measurement("unsaved", self._house.recorder.unsaved)
@@ -114,6 +125,13 @@ class SelfProbe:
         lines = [f"{s.channel}: {s.pending} waiting" for s in waiting]
         return Observation(tuple(measurements), (Evidence("Waiting", "\n".join(lines)),) if lines else ())
 
+    def _elsewhere(self) -> Observation:
+        standing = self._workers()
+        problems = {location: problem for location, (_, problem) in standing.items() if problem}
+        measurements = tuple(Measurement("alive", alive, None, location) for location, (alive, _) in standing.items())
+        text = "\n".join(f"{location}: {problem}" for location, problem in problems.items())
+        return Observation(measurements, (Evidence("What is wrong", text),) if text else (), ", ".join(problems))
+
     def _pulse(self, context: ProbeContext) -> Observation:
         since = self._heartbeat.last or self._heartbeat.since
         age = max((context.now - since).total_seconds(), 0.0)
@@ -125,7 +143,7 @@ def _one(name: str, value: float, problem: str, title: str, unit: Unit | None = 
     return Observation((Measurement(name, value, unit),), evidence, problem)
 
 
-def _checks(system: str, settings: Settings) -> Iterator[Check]:
+def _checks(system: str, settings: Settings, elsewhere: bool) -> Iterator[Check]:
     stuck = settings.outbox_stuck
     soon, minute = timedelta(seconds=30), timedelta(minutes=1)
     yield _check(system, "overdue", "Checks run when they should", (
@@ -142,6 +160,10 @@ def _checks(system: str, settings: Settings) -> Iterator[Check]:
         _row("failing", None, critical="> 0", held=soon),
         _row("unsaved", None, warning="> 0", held=minute),
     ))  # fmt: skip
+    if elsewhere:
+        yield _check(system, "workers", "Every location has a worker", (
+            _row("alive", None, warning="< 1", held=soon),
+        ))  # fmt: skip
     if settings.heartbeat_url:
         every = settings.heartbeat_every
         yield _check(system, "heartbeat", "The dead man's switch is pinged", (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -106,6 +107,11 @@ class PostgresBackend:
         self._secrets = _secrets(given)
         host, port = given.get("host") or "the local socket", given.get("port") or 5432
         self._where = f"PostgreSQL at {host}:{port}" + (f", database {given['dbname']}" if given.get("dbname") else "")
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """For libpq, the password among them."""
+        return self._parameters
 
     def claim(self) -> None:
         """A server is there to be shared."""

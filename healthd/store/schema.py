@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -23,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0005"  # the newest script in migrations/versions
+HEAD = "0006"  # the newest script in migrations/versions
 VERSION_TABLE = "healthd_schema_version"
 
 # Alembic's own, described here so that a new database needs no Alembic
@@ -174,4 +175,23 @@ lease = Table(
     Column("address", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),  # by the server's clock, never by a replica's
+)
+
+# Both for looks made elsewhere, see healthd/workers; on PostgreSQL only.
+workers = Table(
+    "healthd_workers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("location", Text, nullable=False),
+    Column("capacity", Integer, nullable=False),  # looks at once
+    Column("seen", DateTime(timezone=True), nullable=False),
+    Column("gone", Boolean, nullable=False),  # it said so
+)
+
+answers = Table(
+    "healthd_answers",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("body", Text, nullable=False),
 )

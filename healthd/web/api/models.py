@@ -109,6 +109,7 @@ class ThresholdRow(Shape):
 class CheckDetail(CheckSummary):
     description: str
     probe: str
+    location: str = Field(description='where workers look; "": where the daemon runs')
     parameters: dict[str, str] = Field(description="as set, without secrets")
     thresholds: list[ThresholdRow]
     schedule: list[str] = Field(description="in words")

@@ -82,6 +82,7 @@ def definition(check: Check) -> dict[str, Any]:
     return {
         "description": check.description,
         "probe": check.probe.type,
+        "location": check.location,
         "thresholds": [threshold(row) for row in check.thresholds],
         "timeout": check.timeout.total_seconds(),
         "severity": check.severity,
