@@ -102,7 +102,7 @@ class Gate:
             require_program(request)
             return
         if visitor.user and not (self.has_token and self.has_bearer(request, now)):
-            raise RequestError(403, f"{visitor.user} may not change anything", "HEALTHD_EDITORS says who may")
+            raise RequestError(403, f"you may not change anything as {visitor.user}", "HEALTHD_EDITORS says who may")
         if not self.has_token:
             raise RequestError(401, "nobody is signed in", AT_PROXY)
         if not request.headers.get("authorization"):
@@ -131,7 +131,7 @@ class Gate:
 
     def _not_signed_in(self, visitor: Visitor) -> RequestError:
         if visitor.user:
-            return RequestError(403, f"{visitor.user} may not change anything", "HEALTHD_EDITORS says who may")
+            return RequestError(403, f"you may not change anything as {visitor.user}", "HEALTHD_EDITORS says who may")
         hint = "the session is over, or the token has changed" if self.has_token else AT_PROXY
         return RequestError(401, "sign in first", hint)
 

@@ -86,7 +86,8 @@ class NginxServer:
         )  # fmt: skip
         (self.folder / "nginx.conf").write_text(config)
         argv = [program, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"), "-e", "error.log"]
-        self._process = Process(argv, self.folder / "nginx.log").start().wait_for_port(self.port)
+        log = self.folder / "nginx.log"
+        self._process = Process(argv, log).start().wait_for_port(self.port).wait_for_port(self.tls_port)
         return self
 
     def _write_certificates(self) -> None:

@@ -17,6 +17,7 @@ from healthd.web.standing import count, overall, statuses
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["installation"])
+MAX_WORD = 300
 NAMED = 100  # ids of one row of the schedule
 
 
@@ -79,11 +80,26 @@ async def get_outbox(desk: TheDesk) -> JSONResponse:
 
 
 @router.get("/audit", summary="Who changed what", responses={200: {"model": models.AuditList}})
-async def get_audit(desk: TheDesk, limit: Limit = 100) -> JSONResponse:
-    """Newest first."""
-    found = await desk.ask(desk.daemon.store.audits(limit=limit))
+async def get_audit(
+    desk: TheDesk,
+    *,
+    actor: Annotated[str, Query(description="Just this one's.", max_length=MAX_WORD)] = "",
+    action: Annotated[str, Query(description="Just these: run, acknowledge, sign in.", max_length=MAX_WORD)] = "",
+    q: Annotated[str, Query(description="Stands anywhere in the line.", max_length=MAX_WORD)] = "",
+    before: Annotated[int, Query(ge=0, le=2**53, description="The number of a line: those before it.")] = 0,
+    limit: Limit = 100,
+) -> JSONResponse:
+    """Newest first. The next page is before the last line's number."""
+    wanted = desk.daemon.store.audits(limit=limit, before=before, actor=actor, action=action, text=q)
     entries = [
-        {"at": rfc3339(e.at), "actor": e.actor, "action": e.action, "target": e.target, "detail": e.detail}
-        for e in found
+        {
+            "number": e.seq,
+            "at": rfc3339(e.at),
+            "actor": e.actor,
+            "action": e.action,
+            "target": e.target,
+            "detail": e.detail,
+        }
+        for e in await desk.ask(wanted)
     ]
     return JSONResponse({"entries": entries})

@@ -293,6 +293,7 @@ class Outbox(Shape):
 
 
 class AuditEntry(Shape):
+    number: int = Field(description="grows with each line of the log")
     at: str
     actor: str
     action: str

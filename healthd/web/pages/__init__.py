@@ -4,9 +4,12 @@ from starlette.routing import Route
 
 from healthd.web.pages import (
     attestations,
+    audit,
     check,
+    checklists,
     governance,
     incidents,
+    itself,
     overview,
     reports,
     schedule,
@@ -18,12 +21,15 @@ from healthd.web.pages import (
 ROUTES: list[Route] = [
     *overview.ROUTES,
     *check.ROUTES,
+    *checklists.ROUTES,
     *incidents.ROUTES,
     *schedule.ROUTES,
     *reports.ROUTES,
     *silences.ROUTES,
     *attestations.ROUTES,
     *governance.ROUTES,
+    *audit.ROUTES,
+    *itself.ROUTES,
     *status.ROUTES,
     *session.ROUTES,
 ]

@@ -1,4 +1,4 @@
-"""What is in force, what of the runbook it covers, and who changed something."""
+"""What is in force, and what of the runbook it covers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from healthd.settings import PREFIX, Settings
 from healthd.web.desk import desk_of
 from healthd.web.views import page
 
-MOST_AUDITS = 200
 HIDDEN = "set, not shown"
 
 
@@ -39,16 +38,8 @@ async def configuration(request: Request) -> Response:
     catalogue = daemon.catalogue
     return await page(
         request, "configuration.html", settings=_shown(daemon.settings), catalogue=catalogue,
-        reload_problem=daemon.reload_problem, started=daemon.started_at,
+        reload_problem=daemon.reload_problem, started=daemon.started_at, channels=daemon.channels,
     )  # fmt: skip
-
-
-async def audit(request: Request) -> Response:
-    """`/audit`: who changed what, the newest first."""
-    desk = desk_of(request)
-    return await page(
-        request, "audit.html", entries=await desk.ask(desk.daemon.store.audits(limit=MOST_AUDITS)), most=MOST_AUDITS
-    )
 
 
 def _shown(settings: Settings) -> list[tuple[str, str, str]]:
@@ -69,4 +60,4 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-ROUTES = [Route("/coverage", coverage), Route("/configuration", configuration), Route("/audit", audit)]
+ROUTES = [Route("/coverage", coverage), Route("/configuration", configuration)]

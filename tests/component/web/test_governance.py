@@ -97,6 +97,25 @@ def test_the_audit_log_names_who_did_what(daemon: Daemon) -> None:
     assert "shop/api" in page
 
 
+def test_the_audit_log_is_looked_through_page_by_page(daemon: Daemon) -> None:
+    for number in range(4):
+        who = {"actor": f"Bo Ræv {number % 2}"}
+        daemon.http.post("/api/v1/checks/shop/drill/run", json=who).raise_for_status()
+    found = daemon.get("/api/v1/audit?actor=Bo+Ræv+1&limit=1")["entries"]
+    rest = daemon.get(f"/api/v1/audit?actor=Bo+Ræv+1&before={found[0]['number']}")["entries"]
+    assert [entry["actor"] for entry in found + rest] == ["Bo Ræv 1"] * 2
+    assert {entry["actor"] for entry in daemon.get("/api/v1/audit?q=rÆV&action=run")["entries"]} == {
+        "Bo Ræv 0",
+        "Bo Ræv 1",
+    }
+    assert daemon.get("/api/v1/audit?action=sign+in&actor=Bo+Ræv+1")["entries"] == []
+    page = daemon.http.get("/audit?actor=Bo+Ræv+1").text
+    assert "Bo Ræv 1" in page
+    assert "Bo Ræv 0" not in page
+    assert "Nothing like that" in daemon.http.get("/audit?q=never").text
+    assert daemon.http.get("/audit?before=99999999999999999999").status_code == 200
+
+
 def test_coverage_says_that_there_is_no_index(daemon: Daemon) -> None:
     assert "No system here has an index" in daemon.http.get("/coverage").text
 

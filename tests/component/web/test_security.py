@@ -102,6 +102,53 @@ def test_a_made_up_session_is_none(stranger: httpx.Client, cookie: str) -> None:
     assert answer.status_code == 401
 
 
+def test_signing_out_ends_the_session_wherever_its_cookie_is(daemon: Daemon, stranger: httpx.Client) -> None:
+    signed_in(stranger)
+    key, kept = form_key(stranger), dict(stranger.cookies)
+    stranger.post("/sign-out", data={"form_key": key})
+    assert not dict(stranger.cookies)
+    with httpx.Client(base_url=daemon.url, cookies=kept) as thief:
+        assert "Sign in to run it now" in thief.get("/checks/shop/drill").text
+        assert thief.post("/checks/shop/drill/run", data={"form_key": key}).status_code == 401
+    newest = daemon.get("/api/v1/audit?limit=1")["entries"][0]
+    assert (newest["actor"], newest["action"], newest["target"]) == ("ada", "sign out", "127.0.0.1")
+
+
+def test_an_address_that_is_wrong_too_often_has_to_wait(daemon: Daemon) -> None:
+    guesser = httpx.HTTPTransport(local_address="127.0.0.66")
+    with httpx.Client(base_url=daemon.url, transport=guesser) as client:
+        answers = [client.post("/-/reload", headers={"Authorization": f"Bearer {n}"}) for n in range(25)]
+        assert answers[0].status_code == 401
+        refused = answers[-1]
+        assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        page = client.post("/sign-in", data={"token": TOKEN, "name": "eve", "next": "/"})
+        assert (page.status_code, "retry-after" in page.headers) == (429, True)
+        assert "Too many wrong tokens" in page.text
+        assert client.get("/checks/shop/drill").status_code == 200  # reading is open
+    assert (
+        daemon.http.get("/api/v1/audit?action=sign+in+refused&limit=1").json()["entries"][0]["target"] == "127.0.0.66"
+    )
+    assert signed_in(httpx.Client(base_url=daemon.url)).cookies  # another address
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9780", "127.0.0.1.evil.example", "localhost.evil", "[::1"]
+)
+def test_another_sites_name_for_this_address_is_refused(stranger: httpx.Client, host: str) -> None:
+    for path in ("/", "/api/v1/checks", "/metrics"):
+        answer = stranger.get(path, headers={"Host": host})
+        assert answer.status_code == 421
+        assert "HEALTHD_ALLOWED_HOSTS" in answer.text
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:9780", "127.0.0.1", "[::1]:9780", "10.2.3.4:9780", "healthd.localhost", "LOCALHOST."]
+)
+def test_its_own_names_and_addresses_are_taken(stranger: httpx.Client, host: str) -> None:
+    assert stranger.get("/api/v1/status", headers={"Host": host}).status_code == 200
+
+
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN.upper(), "ü" * 500])
 def test_a_wrong_token_opens_no_session(stranger: httpx.Client, token: str) -> None:
     answer = stranger.post("/sign-in", data={"token": token, "name": "eve", "next": "/"})
