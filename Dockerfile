@@ -3,7 +3,7 @@
 #   docker build -t healthd .                     the daemon
 #   docker build -t healthd:restore --target restore .   with pg_restore and psql, for restore drills
 #
-# Any image with Python 3.11 or newer will do as a base; give one by digest for a reproducible build.
+# Any Debian or Ubuntu with Python 3.11 or newer will do as a base; give one by digest for a reproducible build.
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 # What must be there to install: uv, and the locked dependencies in a virtual environment
@@ -21,7 +21,10 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
     /bin/sh /usr/local/bin/install-locked dependencies
 COPY healthd healthd
+COPY deploy/image/finish.py deploy/image/finish.py
 RUN /bin/sh /usr/local/bin/install-locked healthd
+COPY checks/host checks/host
+RUN /bin/sh /usr/local/bin/install-locked layout
 
 # What runs
 FROM ${PYTHON_IMAGE} AS base
@@ -43,9 +46,11 @@ ENV PATH=/opt/healthd/bin:$PATH \
     HEALTHD_CHECKS=/etc/healthd/checks \
     HEALTHD_DATABASE_URL=sqlite:////data/healthd.db \
     HEALTHD_REVISION=${REVISION}
-COPY --from=build /opt/healthd /opt/healthd
-COPY --from=build --chown=65532:65532 /data /data
-COPY checks/host /etc/healthd/checks/host
+# one layer, whose bytes depend on nothing but what went in: COPY would give /opt and /etc the time of the build
+ARG SOURCE_DATE_EPOCH=0
+RUN --mount=type=bind,from=build,source=/image,target=/mnt \
+    cp --archive /mnt/. / \
+ && touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" /opt /etc /data
 USER 65532:65532
 WORKDIR /data
 VOLUME ["/data"]
