@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from healthd.catalogue.descriptions import description
 from healthd.catalogue.nodes import Mapping, Node, Spot, describe, locate
 from healthd.catalogue.problems import Problem, RefusedError, did_you_mean, nearest
 from healthd.catalogue.values import Values
@@ -147,8 +148,9 @@ def _dotted(path: tuple[str | int, ...]) -> str:
 def _purpose(model: type[BaseModel], path: Sequence[str | int]) -> str:
     if not path:
         return ""
-    field = next((f for m in _models(model, path[:-1]) if (f := _field(m, str(path[-1])))), None)
-    return f"expected {field.description}" if field is not None and field.description else ""
+    found = next(((m, n) for m in _models(model, path[:-1]) if (n := _field_name(m, str(path[-1])))), None)
+    about = description(*found) if found is not None else ""
+    return f"expected {about}" if about else ""
 
 
 def keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
@@ -177,7 +179,12 @@ def _models(model: type[BaseModel], path: Sequence[str | int]) -> list[type[Base
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
-    return next((info for name, info in model.model_fields.items() if key in (info.alias, name)), None)
+    name = _field_name(model, key)
+    return None if name is None else model.model_fields[name]
+
+
+def _field_name(model: type[BaseModel], key: str) -> str | None:
+    return next((name for name, info in model.model_fields.items() if key in (info.alias, name)), None)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

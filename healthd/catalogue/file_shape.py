@@ -28,9 +28,7 @@ from healthd.catalogue.shapes import (
 class CatalogueShape(BaseModel):
     """One file of a healthd catalogue. Keys that begin with `x-` are ignored: a place for anchors."""
 
-    model_config = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"patternProperties": {"^x-": {}}}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"patternProperties": {"^x-": {}}})
     system: SystemShape | None = None
     """the system this folder describes"""
     defaults: DefaultsShape | None = None

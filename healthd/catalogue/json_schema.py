@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
+from healthd.catalogue.descriptions import description
 from healthd.catalogue.fields import DURATION_SCHEMA
 from healthd.catalogue.file_shape import CatalogueShape
 from healthd.catalogue.kinds import ProbeKind
@@ -68,8 +69,17 @@ class _EditorSchema(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
         # a model's own keys are added to what is returned here: its short forms can only be added at the end
         made = super().model_schema(schema)
+        _describe(made, schema["cls"])
         reads_short_forms = schema["schema"]["type"] == "function-before" and not issubclass(schema["cls"], Shape)
         return {**made, _SHORT_MARK: True} if reads_short_forms else made
+
+
+def _describe(made: Schema, model: type[BaseModel]) -> None:
+    """Say of each property what the source says below it."""
+    for name, info in model.model_fields.items():
+        part = made.get("properties", {}).get(info.alias or name)
+        if part is not None and info.description is None and (about := description(model, name)):
+            part["description"] = about
 
 
 def _plain(model: Schema) -> Schema:

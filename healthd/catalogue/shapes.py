@@ -38,7 +38,6 @@ class Shape(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
         arbitrary_types_allowed=True,
-        use_attribute_docstrings=True,
     )
 
 

@@ -6,10 +6,13 @@ A change here needs a new script in migrations/versions and its id in HEAD; a te
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     DateTime,
     Double,
     Index,
@@ -21,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )
 
@@ -112,14 +116,18 @@ messages = Table(
     UniqueConstraint("id", name="healthd_messages_once"),
 )
 _waiting = text("status = 0")
-Index(
-    "healthd_messages_waiting",
-    messages.c.channel,
-    messages.c.group_key,
-    messages.c.seq,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
+_messages_waiting = Index(
+    "healthd_messages_waiting", messages.c.channel, messages.c.group_key, messages.c.seq, sqlite_where=_waiting
 )
+
+
+@event.listens_for(metadata, "before_create")
+def _partial_on_postgresql(_: MetaData, connection: Connection, **__: Any) -> None:
+    """Said when it matters: saying so above would load all of that dialect, which SQLite does without."""
+    if connection.dialect.name == "postgresql":
+        _messages_waiting.dialect_kwargs["postgresql_where"] = _waiting
+
+
 Index("healthd_messages_finished", messages.c.finished_at)
 
 marks = Table(
