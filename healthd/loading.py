@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from healthd.catalogue import Looks, load
 from healthd.catalogue import load_looks as looks_at
+from healthd.catalogue.environment import passwords_in
 from healthd.model.catalogue import Catalogue, ChannelSpec, System
 from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
@@ -72,4 +73,5 @@ def secrets_of(settings: Settings) -> set[str]:
     values = (getattr(settings, name) for name in Settings.model_fields)
     known = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     several = settings.pagerduty_webhook_secrets
+    known |= {password for value in known for password in passwords_in(value)}
     return known | ({part.strip() for part in several.get_secret_value().split(",")} - {""} if several else set())
