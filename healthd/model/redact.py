@@ -53,7 +53,7 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """How a value may appear: as it is, in URLs, JSON, HTML and Python's quotes, and in base64 with others around it."""
+    """How a value may appear: as it is, in URLs, JSON, HTML, Python's quotes, and in base64 with others around it."""
     data = value.encode("utf-8", "surrogatepass")
     plain = {value, quote(data, safe=""), quote(data), quote_plus(data), html.escape(value), repr(value)[1:-1]}
     plain |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}

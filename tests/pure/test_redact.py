@@ -21,8 +21,8 @@ WORDS = st.text("abc xyz", max_size=6)
 @given(SECRETS, WORDS, WORDS)
 def test_however_it_is_encoded(secret: str, before: str, after: str) -> None:
     forms = {
-        secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret), json.dumps(secret)[1:-1],
-        repr(secret)[1:-1],
+        secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret),
+        json.dumps(secret)[1:-1], repr(secret)[1:-1],
     }  # fmt: skip
     redact = Redactor([secret])
     for form in forms:
