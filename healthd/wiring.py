@@ -54,7 +54,8 @@ def _advertised(settings: Settings) -> str:
     host = socket.gethostname() if everywhere else settings.host
     with suppress(OSError):
         host = socket.gethostbyname(host) if everywhere else host
-    return settings.advertise_url or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    scheme = "https" if settings.tls_cert else "http"
+    return settings.advertise_url or f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 class Wiring:

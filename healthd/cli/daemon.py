@@ -84,7 +84,7 @@ async def _serve(settings: Settings) -> tuple[int, bool, bool]:
         await server.start()
     except OSError as error:
         raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
-    log.info("listening", address=f"http://{settings.host}:{server.port}")
+    log.info("listening", address=f"{'https' if settings.tls_cert else 'http'}://{settings.host}:{server.port}")
     starting, told_to_stop = asyncio.ensure_future(app.start()), asyncio.ensure_future(app.wait())
     code = 0
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import click
 import httpx
 
 from healthd.cli.common import Refused, settings_or_refuse
+from healthd.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATIENCE = 30.0  # seconds
@@ -34,18 +36,35 @@ def post(path: str, body: Mapping[str, Any], url: str | None = None) -> httpx.Re
     return call("POST", path, url, json=dict(body))
 
 
+def given(**fields: str) -> dict[str, str]:
+    """Those that say something: what is left out has its default."""
+    return {name: text for name, text in fields.items() if text}
+
+
 def call(method: str, path: str, url: str | None = None, **request: Any) -> httpx.Response:
     """One request with the token of the settings. Refused when there is no answer, or it is an error."""
     settings = settings_or_refuse()
-    base = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    scheme = "https" if settings.tls_cert else "http"
+    base = (url or f"{scheme}://{settings.host}:{settings.port}").rstrip("/")
     headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
     try:
-        answer = httpx.request(method, f"{base}/api/v1{path}", headers=headers, timeout=PATIENCE, **request)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        answer = httpx.request(
+            method, f"{base}/api/v1{path}", headers=headers, timeout=PATIENCE, verify=_trust(settings, url), **request
+        )
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise Refused(f"no answer from {base}: {type(error).__name__}; is `healthd run` running?") from None
     if not answer.is_success:
         raise Refused(_reason(answer))
     return answer
+
+
+def _trust(settings: Settings, url: str | None) -> ssl.SSLContext | bool:
+    """Of this machine's own daemon the very certificate it has, whatever the name in it."""
+    if url or not settings.tls_cert:
+        return True
+    from healthd.web.tls import pinned
+
+    return pinned(settings.tls_cert.read_text())
 
 
 @click.command()

@@ -17,6 +17,7 @@ from healthd.web.security import RequestError, visitor_of
 from healthd.web.sessions import COOKIE, SECURE_COOKIE, Session, Ticket
 from healthd.web.visitors import Visitor
 
+MAX_HEAD = 16_384  # bytes of all headers
 LOOPBACK = ("localhost", "127.", "::1")
 
 
@@ -37,6 +38,7 @@ class Arrival:
         state = scope.setdefault("state", {})
         state["visitor"] = Visitor("", False, "")
         try:
+            _require_short_head(scope)
             visitor = state["visitor"] = desk.gate.reception.visitor(scope, desk.now())
             self._require_ours(visitor.host)
         except RequestError as refusal:
@@ -52,6 +54,12 @@ class Arrival:
             return
         hint = "HEALTHD_ALLOWED_HOSTS lists the names by which browsers may call it"
         raise RequestError(421, f"this healthd is not called {name[:100]!r}", hint)
+
+
+def _require_short_head(scope: Scope) -> None:
+    """The server bounds what comes in pieces; a head may also come in one."""
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+        raise RequestError(431, f"the request's headers are longer than {MAX_HEAD} bytes")
 
 
 def _names(settings: Settings) -> frozenset[str] | None:

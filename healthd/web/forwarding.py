@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import httpx
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from healthd.web.desk import desk_of
 from healthd.web.errors import answer
 from healthd.web.security import RequestError, visitor_of
+from healthd.web.tls import pinned
 from healthd.web.visitors import FORWARDED
 
 OWN = ("/healthz", "/readyz", "/metrics", "/static/", "/favicon.ico")  # of every replica
@@ -29,6 +31,7 @@ class ToLeader:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._client: httpx.AsyncClient | None = None
+        self._chains: tuple[str, ...] = ()  # our certificate, and the one before it: replicas renew one by one
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OWN):
@@ -43,25 +46,34 @@ class ToLeader:
             await self._forward(request, daemon.leader_address, send)
         except RequestError as refusal:
             await (await answer(request, refusal))(scope, receive, send)
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
             silent = RequestError(503, "the leader does not answer", NOBODY)
             await (await answer(request, silent))(scope, receive, send)
+
+    async def _ready(self, cert: Path | None) -> httpx.AsyncClient:
+        """A client that knows a leader with our own certificate, where the port has one."""
+        now = await asyncio.to_thread(cert.read_text) if cert else ""
+        if self._client is None or (cert and now not in self._chains[:1]):
+            self._chains = (now, *self._chains[:1]) if now else ()
+            # certificates of the world are loaded once, and only where there is something to forward
+            verify = pinned(*self._chains) if self._chains else True
+            self._client = await asyncio.to_thread(httpx.AsyncClient, timeout=PATIENCE, trust_env=False, verify=verify)
+        return self._client
 
     async def _forward(self, request: Request, leader: str, send: Send) -> None:
         if FORWARDED in request.headers:
             raise RequestError(503, "the replicas do not agree who leads", NOBODY)
-        if self._client is None:  # certificates are loaded once, and only where there is something to forward
-            self._client = await asyncio.to_thread(httpx.AsyncClient, timeout=PATIENCE, trust_env=False)
+        client = await self._ready(desk_of(request).daemon.settings.tls_cert)
         desk, skipped = desk_of(request), HOP_BY_HOP.union(desk_of(request).gate.reception.passed_on)
         who = desk.gate.reception.pass_on(visitor_of(request), request.method, request.scope["path"], desk.now())
         query = f"?{request.url.query}" if request.url.query else ""
         headers = [(name, value) for name, value in request.headers.items() if name not in skipped]
-        asked = self._client.build_request(
+        asked = client.build_request(
             request.method, f"{leader.rstrip('/')}{request.url.path}{query}",
             headers=[*headers, (FORWARDED, who)],
             content=await request.body(),
         )  # fmt: skip
-        found = await self._client.send(asked, stream=True)
+        found = await client.send(asked, stream=True)
         try:
             kept = [(n.lower(), v) for n, v in found.headers.raw if n.lower().decode("latin-1") not in HOP_BY_HOP]
             content = b"".join([part async for part in found.aiter_raw()])

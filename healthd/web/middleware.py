@@ -55,6 +55,20 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
+class WithoutNul:
+    """No text holds U+0000, and not every database takes it: it becomes U+FFFD, as do bytes that are no text."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "\0" in scope["path"]:
+            scope = {**scope, "path": scope["path"].replace("\0", "\ufffd")}
+        if b"%00" in scope["query_string"]:
+            scope = {**scope, "query_string": scope["query_string"].replace(b"%00", b"%EF%BF%BD")}
+        await self._app(scope, receive, send)
+
+
 class HeadAsGet:
     """The application sees GET; the server leaves the body away."""
 
@@ -79,11 +93,14 @@ class BodyLimit:
         if said.isdigit() and int(said) > most:
             await (await answer(Request(scope), too_large(most)))(scope, receive, send)
             return
-        taken = 0
+        taken, is_whole = 0, False
 
         async def bounded() -> Message:
-            nonlocal taken
+            nonlocal taken, is_whole
             message = await receive()
+            if message["type"] == "http.disconnect" and not is_whole:
+                raise RequestError(400, "the request broke off")  # said to nobody: no mistake of ours
+            is_whole = not message.get("more_body")
             taken += len(message.get("body", b""))
             if taken > most:
                 raise too_large(most)

@@ -60,6 +60,11 @@ class Gate:
         """Whether anybody may change anything."""
         return self.has_token or self.reception.knows_people
 
+    @property
+    def reads_openly(self) -> bool:
+        """Whether anybody may read: also where there is no way to sign in."""
+        return self._read_open or not self.takes_changes
+
     # -- tokens ----------------------------------------------------------------------------------------------------
 
     def knows(self, given: str, visitor: Visitor, now: datetime) -> bool:
@@ -88,7 +93,7 @@ class Gate:
 
     def may_read(self, request: HTTPConnection, now: datetime) -> bool:
         """Pages and API: open unless closed while there is a way to sign in. Raises RequestError 429."""
-        if self._read_open or not self.takes_changes:
+        if self.reads_openly:
             return True
         known = visitor_of(request).user or session_of(request) is not None
         return bool(known) or self.has_bearer(request, now)
