@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export MAKE_GOAL = $(MAKECMDGOALS)
 
-.PHONY: help set-up run test lint bench lock clean
+.PHONY: help set-up run test lint audit bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: set-up ## ruff, mypy --strict, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: set-up ## hold the shipped dependencies against known vulnerabilities
+	@exec .ci/audit
 
 bench: set-up ## measure; prints the table that the README quotes
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
