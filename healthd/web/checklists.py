@@ -45,6 +45,7 @@ class Entry:
 
     row: Standing
     status: Status
+    request: str  # of a task: the id of what is asked for now, "" when nothing is
 
 
 NAMED = 4
@@ -52,19 +53,26 @@ NAMED = 4
 
 def today(daemon: Daemon, systems: Iterable[System], now: datetime) -> list[Round]:
     """Of each cadence that fires on this day of its own zone: the newest firing, else the first to come. By time."""
-    found = []
+    found, asked = [], _asked(daemon)
     for system in systems:
         for cadence, checks in _lists(system):
             due = _firing(cadence, now)
             if due is not None:
-                found.append(_round(daemon, (system, cadence, checks), due, began=due <= now))
+                statuses = _statuses(daemon, checks, due if due <= now else None, asked)
+                bad = sorted((pair for pair in statuses if pair[1].is_problem), key=lambda pair: pair[1].rank)
+                counts = count(status for _, status in statuses)
+                found.append(Round(system, cadence, due, due <= now, checks, counts, tuple(bad[:NAMED])))
     return sorted(found, key=lambda round_: (round_.due, round_.system.name))
 
 
 def checklist(daemon: Daemon, system: System, cadence: Cadence, due: datetime | None) -> list[Entry]:
     """Every line of it, in the catalogue's order. Nothing has been looked at for a round that is not known."""
     checks = [check for check in system.checks if check.enabled and cadence.name in check.cadences]
-    return [Entry(row, _status(daemon, row.check, due)) for row in standings(daemon, checks)]
+    asked = _asked(daemon)
+    return [
+        Entry(row, _status(daemon, row.check, due, asked), asked.get(row.check.id, ""))
+        for row in standings(daemon, checks)
+    ]
 
 
 def last_due(cadence: Cadence, now: datetime) -> datetime | None:
@@ -102,16 +110,23 @@ def _firing(cadence: Cadence, now: datetime) -> datetime | None:
     return last
 
 
-def _round(daemon: Daemon, what: tuple[System, Cadence, tuple[Check, ...]], due: datetime, *, began: bool) -> Round:
-    system, cadence, checks = what
-    found = [(check, _status(daemon, check, due if began else None)) for check in checks]
-    bad = sorted((pair for pair in found if pair[1].is_problem), key=lambda pair: pair[1].rank)
-    return Round(system, cadence, due, began, checks, count(status for _, status in found), tuple(bad[:NAMED]))
+def _statuses(
+    daemon: Daemon, checks: Iterable[Check], due: datetime | None, asked: Mapping[str, str]
+) -> list[tuple[Check, Status]]:
+    return [(check, _status(daemon, check, due, asked)) for check in checks]
 
 
-def _status(daemon: Daemon, check: Check, due: datetime | None) -> Status:
-    """How it stands, if it was looked at since. A task is what is said of it at any time."""
+def _asked(daemon: Daemon) -> dict[str, str]:
+    """By check id: what people are asked to sign for now."""
+    return {request.check_id: request.id for request in daemon.attestations.open}
+
+
+def _status(daemon: Daemon, check: Check, due: datetime | None, asked: Mapping[str, str]) -> Status:
+    """How it stands, if it was looked at since it was due. A task that is asked for, and not overdue, waits."""
     state = daemon.states.get(check.id)
-    if not check.is_attestation and (due is None or state is None or state.last_run is None or state.last_run < due):
+    if check.is_attestation:
+        found = status_of(check, state)
+        return Status.WAITING if found is Status.OK and check.id in asked else found
+    if due is None or state is None or state.last_run is None or state.last_run < due:
         return Status.WAITING
     return status_of(check, state)

@@ -47,9 +47,7 @@ def coming(catalogue: Catalogue, now: datetime, until: datetime, most: int, syst
     return list(islice(merged, most))
 
 
-def _stream(
-    catalogue: Catalogue, key: Key, names: tuple[str, ...], now: datetime, until: datetime
-) -> Iterator[Coming]:
+def _stream(catalogue: Catalogue, key: Key, names: tuple[str, ...], now: datetime, until: datetime) -> Iterator[Coming]:
     system, rule, cadence = key
     known = catalogue.systems[system].cadences.get(cadence)
     text = known.text if known else ", ".join(rule.crons)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from healthd.model.catalogue import Check
 from healthd.model.outcomes import Measurement, Outcome
-from healthd.model.units import Unit, format_duration
+from healthd.model.units import Unit
 from healthd.store.base import Point
 from healthd.web.desk import Desk
 from healthd.web.plot import SIZES, Bar, History, Plot, Span, bars, draw, limits_of, run_spans
@@ -91,7 +91,8 @@ async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: 
     """Ask the store. Raises StoreError; RequestError 400 for a range that there is not."""
     if range_ not in RANGES:
         raise RequestError(400, f"no range {range_[:40]!r}", f"there are {', '.join(RANGES)}")
-    now, lasting = desk.now(), RANGES[range_][1]
+    lasting = RANGES[range_][1]
+    now = _slot_after(desk.now(), lasting / POINTS)  # a picture changes when there is something new to see, not sooner
     since = now - lasting
     store = desk.daemon.store
     measures = measures_of(check, desk.daemon.latest.get(check.id))
@@ -109,13 +110,14 @@ async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: 
     ]
     spacing = max(lasting / POINTS * 3, (check.interval or lasting) * 2.5)
     history = History(points, since, now, chosen.unit if chosen else None, zone, spacing)
-    limits = limits_of((r for r in check.thresholds if chosen and r.measure == chosen.name), history.unit)
+    rows = [row for row in check.thresholds if chosen and row.measure == chosen.name]
+    limits = limits_of(rows, history.unit)
     run_bars = run_spans(((o.started, o.level, o.reason) for o in runs), check.interval or lasting / 60)
     pictures = [
         (
             size.name,
             Picture(
-                draw(history, limits, size) if points else None,
+                draw(history, limits, size, rows) if points else None,
                 bars(run_bars, history, size),
                 bars(spans, history, size),
             ),
@@ -126,18 +128,22 @@ async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: 
     near = {limit.text for limit in drawn.limits} if drawn else set()
     return Recorded(
         range_, measures, chosen, series, pictures,
-        _summary(chosen, points, lasting),
+        _summary(chosen, points, RANGES[range_][0]),
         [text for _, _, text in limits if drawn and text not in near],
         [(level, text) for _, level, text in limits if text in near],
         len(runs) < RUNS,
     )  # fmt: skip
 
 
-def _summary(measure: Measure | None, points: Sequence[Point], lasting: timedelta) -> str:
+def _slot_after(now: datetime, width: timedelta) -> datetime:
+    return now + (datetime.min.replace(tzinfo=now.tzinfo) - now) % width
+
+
+def _summary(measure: Measure | None, points: Sequence[Point], lasting: str) -> str:
     if measure is None or not points:
         return ""
     low, high = min(p.minimum for p in points), max(p.maximum for p in points)
     average = math.fsum(p.average for p in points) / len(points)
     parts = (("lowest", low), ("average", average), ("highest", high), ("latest", points[-1].average))
     words = ", ".join(f"{name} {value_text(value, measure.unit)}" for name, value in parts)
-    return f"{measure.name} over the last {format_duration(lasting.total_seconds())}: {words}"
+    return f"{measure.name} over the last {lasting}: {words}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from healthd.model.catalogue import Threshold
@@ -68,6 +69,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Zone:
+    """Values at which a level is reached, over the whole width."""
+
+    y: float
+    height: float
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One span in a strip beneath the plot."""
 
@@ -86,6 +96,7 @@ class Plot:
     bands: list[str]  # between the lowest and the highest of each slot
     dots: list[tuple[float, float]]
     limits: list[Limit]
+    zones: list[Zone]
     x_ticks: list[Tick]
     y_ticks: list[Tick]
 
@@ -120,8 +131,25 @@ def limits_of(rows: Iterable[Threshold], unit: Unit | None) -> list[tuple[float,
     return [(value, level, text) for (value, level), text in found.items()]
 
 
-def draw(history: History, limits: Sequence[tuple[float, str, str]], size: Size) -> Plot:
-    """One size of the plot. `history.points` must not be empty."""
+def level_at(rows: Iterable[Threshold], value: float, unit: Unit | None) -> str:
+    """What rows call a value: critical, warning, or nothing."""
+    found = ""
+    for row in rows:
+        wanted = row.acceptable or row.target
+        try:
+            if row.critical is not None and row.critical.holds(value, unit):
+                return "critical"
+            if row.warning.holds(value, unit) if row.warning else wanted and not wanted.holds(value, unit):
+                found = "warning"
+        except UnitError:
+            continue
+    return found
+
+
+def draw(
+    history: History, limits: Sequence[tuple[float, str, str]], size: Size, rows: Sequence[Threshold] = ()
+) -> Plot:
+    """One size of the plot. `history.points` must not be empty. `rows`: of the measure, for what is bad."""
     low, high = _domain(history, [value for value, _, _ in limits])
     y_values = value_ticks(low, high, history.unit, 4)
     low, high = min(low, y_values[0]), max(high, y_values[-1])
@@ -134,9 +162,19 @@ def draw(history: History, limits: Sequence[tuple[float, str, str]], size: Size)
         bands=[_band(stretch, x, y) for stretch in stretches if any(p.maximum > p.minimum for p in stretch)],
         dots=[(x(s[0].at.timestamp()), y(s[0].average)) for s in stretches if len(s) == 1],
         limits=[Limit(y(value), level, text) for value, level, text in limits if low <= value <= high],
+        zones=_zones(rows, sorted({low, high, *(v for v, _, _ in limits if low < v < high)}), history.unit, y),
         x_ticks=[Tick(x(at.timestamp()), text) for at, text in _times(history, size.ticks)],
         y_ticks=[Tick(y(value), value_text(value, history.unit)) for value in y_values],
     )
+
+
+def _zones(rows: Sequence[Threshold], edges: Sequence[float], unit: Unit | None, y: _Scale) -> list[Zone]:
+    """Between two limits one level holds: that of the middle."""
+    found = []
+    for bottom, top in pairwise(edges):
+        if level := level_at(rows, (bottom + top) / 2, unit):
+            found.append(Zone(y(top), round(y(bottom) - y(top), 1), level))
+    return found
 
 
 def bars(spans: Iterable[Span], history: History, size: Size) -> list[Bar]:

@@ -65,7 +65,7 @@ def _environment() -> Environment:
         "ago": ago, "clock": clock, "duration": _lasting, "rfc3339": rfc3339,
         "word": word, "value": value_text, "symbol": lambda status: SYMBOLS[Status(status)],
         "plural": _plural, "share": share_text, "budget": budget_text, "code": _code, "day": _day,
-        "bar": _bar, "time": _time,
+        "bar": _bar, "elapsed": _elapsed, "time": _time, "moment": lambda at, zone: f"{at.astimezone(zone):%H:%M:%S}",
     }  # fmt: skip
     environment.globals["sizes"] = {size.name: size for size in SIZES}
     return environment
@@ -75,6 +75,10 @@ def _lasting(length: timedelta) -> str:
     """Whole seconds from ten on: a page needs no more."""
     seconds = length.total_seconds()
     return duration(timedelta(seconds=round(seconds)) if seconds >= 10 else length)
+
+
+def _elapsed(length: timedelta) -> str:
+    return duration(timedelta(seconds=round(length.total_seconds())))
 
 
 def _plural(count: int, one: str, many: str = "") -> str:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from zlib import crc32
 
 from healthd.evaluate import advance, judge
+from healthd.incidents.attestations import request_id, to_record
+from healthd.model.attestations import Request
 from healthd.model.catalogue import Catalogue, Check, Rule
 from healthd.model.incidents import Incident, Member, TimelineEntry
 from healthd.model.outcomes import CheckState, Level, Measurement, Outcome
@@ -47,6 +49,7 @@ class Past:
         await self._store.commit(Commit(states=states, marks=self._marks, records=tuple(self._reports())))
         for trouble in TROUBLES:
             await self._store.commit(self._incident(*trouble))
+        await self._store.commit(Commit(records=tuple(self._tasks())))
         await self._store.commit(Commit(audits=tuple(self._audits())))
         await self._store.prune(self._now, outcomes=timedelta(days=7), history=timedelta(days=400))
 
@@ -139,6 +142,33 @@ class Past:
         entries.append(TimelineEntry(id_, end, "resolved", "resolved"))
         member = Member(id_, check_id, Level.CRITICAL, check.severity, at, reason, Level.CRITICAL, end)
         return Commit(incidents=(incident,), timeline=tuple(entries), members=(member,))
+
+    def _tasks(self) -> Iterator[Record]:
+        """What people were asked to do: one task is overdue, one is due, others are done."""
+        for days, within, check_id, by, note in (
+            (30.2, 7, "shop/restore-drill", "ada", "restored in 41 minutes"),
+            (12.3, 3, "payments/key-rotation", "lin", ""),
+            (5.3, 3, "payments/key-rotation", "", ""),
+            (1.3, 0.5, "shop/handover", "sam", "quiet night"),
+            (0.3, 0.5, "shop/handover", "", ""),
+        ):
+            check = self._catalogue.tasks[check_id]
+            at = self._now - timedelta(days=days)
+            yield to_record(
+                Request(
+                    request_id(check_id, at),
+                    check_id,
+                    check.title,
+                    at,
+                    at + timedelta(days=within),
+                    cadence=check.cadences[0],
+                    who=check.probe.params.who,
+                    description=check.description,
+                    closed_at=at + timedelta(hours=5) if by else None,
+                    given_by=by,
+                    note=note,
+                )
+            )
 
     def _audits(self) -> Iterator[AuditEntry]:
         for days, actor, action, target, detail in (

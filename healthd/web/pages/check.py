@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from healthd.model.catalogue import Check
+from healthd.model.runbook import Document, Item
 from healthd.schedule import next_fire
 from healthd.store.base import StoreError
 from healthd.web.body import form
@@ -58,11 +59,24 @@ async def show(request: Request) -> Response:
         schedule=schedule_words(check, system),
         next_runs=next_runs(check, desk.now()),
         dependants=[c for c in system.checks if check.id in c.depends_on],
+        covered=[(reference, *_item(desk, reference)) for reference in check.covers],
         playbook=system.playbooks.get(check.playbook or ""),
         max_measurements=MAX_MEASUREMENTS,
         page_size=OUTCOMES,
         refresh=_refresh(check, request.query_params.get("range") or default_range(check)),
     )
+
+
+def _item(desk: Desk, reference: str) -> tuple[Item | None, Document | None]:
+    """The documented item of any system that is referred to so."""
+    name, _, item_id = reference.partition("/")
+    for system in desk.daemon.catalogue.systems.values():
+        for document in system.runbook.documents:
+            if document.name == name:
+                item = next((item for item in document.items if item.id == item_id), None)
+                if item is not None:
+                    return item, document
+    return None, None
 
 
 async def run(request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from healthd.schedule import next_fire
 from healthd.web.checklists import checklist, last_due
 from healthd.web.desk import desk_of
+from healthd.web.listing import FOLD
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError
 from healthd.web.standing import count, overall
@@ -31,8 +32,10 @@ async def show(request: Request) -> Response:
     entries = checklist(daemon, system, cadence, due)
     counts = count(entry.status for entry in entries)
     entries.sort(key=lambda entry: entry.status.rank)
+    shown = entries[:FOLD]
     return await page(
-        request, "checklist.html", system=system, cadence=cadence, due=due, entries=entries, counts=counts,
+        request, "checklist.html", system=system, cadence=cadence, due=due, entries=shown,
+        more=len(entries) - len(shown), counts=counts,
         overall=overall(counts), following=next_fire(cadence.rule, now), zone=cadence.rule.zone,
     )  # fmt: skip
 

@@ -10,9 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from healthd.coverage import Coverage, State
 from healthd.coverage import coverage as compute
 from healthd.settings import PREFIX, Settings
 from healthd.web.desk import desk_of
+from healthd.web.standing import Status
 from healthd.web.views import page
 
 HIDDEN = "set, not shown"
@@ -28,7 +30,7 @@ async def coverage(request: Request) -> Response:
     only = request.query_params.get("uncovered") == "1"
     return await page(
         request, "coverage.html", found=found, systems=systems, system=chosen, only_wrong=only,
-        wrong=("uncovered", "differs"),
+        wrong=("uncovered", "differs"), states=tuple(State), shares=_shares,
     )  # fmt: skip
 
 
@@ -40,6 +42,12 @@ async def configuration(request: Request) -> Response:
         request, "configuration.html", settings=_shown(daemon.settings), catalogue=catalogue,
         reload_problem=daemon.reload_problem, started=daemon.started_at, channels=daemon.channels,
     )  # fmt: skip
+
+
+def _shares(found: Coverage) -> dict[Status, int]:
+    """In the colours of a bar."""
+    colours = {State.UNCOVERED: Status.CRITICAL, State.DIFFERS: Status.WARNING, State.COVERED: Status.OK}
+    return {colours.get(state, Status.WAITING): found.count(state) for state in State}
 
 
 def _shown(settings: Settings) -> list[tuple[str, str, str]]:

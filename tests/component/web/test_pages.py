@@ -140,7 +140,7 @@ def test_a_check_shows_what_it_is_and_what_it_was(daemon: Daemon, incident: str)
     page = Page(daemon.http.get("/checks/shop/api?measure=latency").text)
     for text in (
         "Described with <em>markup</em>", "every 1s", "shop-operations/daily-1", "system.yaml:", "< 300ms",
-        "severity".capitalize(), "SEV1 when critical, SEV3 when warning", "latency over the last 1h", "Recent runs",
+        "severity".capitalize(), "SEV1 when critical, SEV3 when warning", "latency over the last 1 hour", "Recent runs",
         "Authorization-Token: <redacted>", "Europe/Berlin", "The API does not answer <i>",
     ):  # fmt: skip
         assert text in page.words, text
