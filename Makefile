@@ -19,7 +19,8 @@ test: set-up ## install the servers the tests need (as root) and run the whole s
 	@.ci/servers
 	@.ci/kube-apiserver
 	@.ci/kubernetes-tools
-	@exec $(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
+	@# bytecode is kept, whatever the environment says: every process of the suite starts faster for it
+	@exec env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: set-up ## ruff, mypy --strict, and which package may import which
 	$(BIN)/ruff check .
