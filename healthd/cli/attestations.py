@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 
 from healthd.cli.common import Refused, format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, call, get, post, url_option
+from healthd.cli.remote import by_option, get, post, url_option
 from healthd.cli.times import local
 
 
@@ -35,7 +35,7 @@ def attest(*, name: str, note: str, link: str, withdraw: str, listing: bool, act
     if withdraw is not None:
         if not name.startswith("ATT-"):
             raise Refused(f"{name}: which one? Give the id of what was signed for (ATT-...): see /attestations")
-        said = call("DELETE", path, url, json={"reason": withdraw, "actor": actor}).json()
+        said = post(f"{path}/withdraw", {"reason": withdraw, "actor": actor}, url).json()
     else:
         said = post(path, {"actor": actor, "note": note, "link": link}, url).json()
     if output == "json":

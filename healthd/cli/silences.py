@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, call, get, post, url_option
+from healthd.cli.remote import by_option, get, given, post, url_option
 from healthd.cli.times import local, moment
 
 
@@ -45,9 +45,11 @@ def add(
             "matchers": list(matchers),
             "reason": reason,
             "actor": actor,
-            "starts_at": moment(start, "--from"),
-            "ends_at": moment(until, "--until"),
-            "duration": duration or ("" if until else "1h"),
+            **given(
+                starts_at=moment(start, "--from"),
+                ends_at=moment(until, "--until"),
+                duration=duration or ("" if until else "1h"),
+            ),
         },
         url,
     ).json()
@@ -92,6 +94,6 @@ def list_(expired: bool, url: str, output: str) -> int:
 def expire(ids: tuple[str, ...], actor: str, url: str) -> int:
     """End silences now. What is still open is told."""
     for silence_id in ids:
-        call("DELETE", f"/silences/{silence_id}", url, params={"actor": actor})
+        post(f"/silences/{silence_id}/end", {"actor": actor}, url)
         click.echo(f"{silence_id}: over")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, call, get, post, url_option
+from healthd.cli.remote import by_option, get, given, post, url_option
 from healthd.cli.times import local, moment
 
 
@@ -52,11 +52,13 @@ def add(
             "system": system,
             "reason": reason,
             "actor": actor,
-            "starts_at": moment(start, "--from"),
-            "ends_at": moment(until, "--until"),
-            "duration": duration,
-            "notice": notice,
             "except_severities": list(spared),
+            **given(
+                starts_at=moment(start, "--from"),
+                ends_at=moment(until, "--until"),
+                duration=duration,
+                notice=notice,
+            ),
         },
         url,
     ).json()
@@ -94,6 +96,6 @@ def list_(system: str, past: bool, url: str, output: str) -> int:
 def end(ids: tuple[str, ...], actor: str, url: str) -> int:
     """End windows early, or call off those to come. Of the catalogue's just this occurrence."""
     for window_id in ids:
-        ended = call("DELETE", f"/windows/{window_id}", url, params={"actor": actor}).json()
+        ended = post(f"/windows/{window_id}/end", {"actor": actor}, url).json()
         click.echo(f"{window_id}: {ended['state']}")
     return 0

@@ -24,7 +24,7 @@ from healthd.web.daemon import Daemon
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
 from healthd.web.forwarding import ToLeader
-from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders
+from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders, WithoutNul
 from healthd.web.security import Gate, RequestError
 from healthd.web.templating import Templates
 from healthd.web.validators import EntityTags
@@ -46,6 +46,7 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
         ],
         middleware=[
             Middleware(SecurityHeaders),
+            Middleware(WithoutNul),
             Middleware(Arrival, settings=daemon.settings),
             Middleware(HeadAsGet),
             Middleware(Compression),

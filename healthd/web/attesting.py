@@ -9,6 +9,7 @@ from healthd.model.attestations import AttestationError, Request
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.pages.incidents import clean_note
+from healthd.web.quiet import reason_of
 from healthd.web.security import RequestError
 
 MAX_LINK = 500
@@ -32,7 +33,7 @@ async def give(desk: Desk, name: str, by: str, note: str, link: str) -> Request:
 async def take_back(desk: Desk, name: str, by: str, reason: str) -> Request:
     """Withdraw a signature. Raises RequestError 404, 409."""
     desk.require_ready()
-    return await _or_refuse(desk, name, desk.change(desk.daemon.attestations.take_back(name, by, clean_note(reason))))
+    return await _or_refuse(desk, name, desk.change(desk.daemon.attestations.take_back(name, by, reason_of(reason))))
 
 
 async def _or_refuse(desk: Desk, name: str, work: Awaitable[Request]) -> Request:

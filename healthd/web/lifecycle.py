@@ -7,7 +7,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from healthd.web.body import json_object
-from healthd.web.desk import desk_of
+from healthd.web.desk import Desk, desk_of
+from healthd.web.errors import PROBLEM, as_json
+from healthd.web.problem import RequestError
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,11 +35,17 @@ async def reload(request: Request) -> Response:
     desk = desk_of(request)
     desk.gate.require_token(request, desk.now())
     actor = desk.gate.actor(request, (await json_object(request)).get("actor"), "api")
+    return await read_again(desk, actor)
+
+
+async def read_again(desk: Desk, actor: str) -> Response:
+    """Read the catalogue again: 200 with what changed, 422 with everything that is wrong in it."""
     result = await desk.change(desk.daemon.reload(actor), patience=120)
     if result.errors:
         count = f"{len(result.errors)} problem{'s' if len(result.errors) > 1 else ''}"
         problem = f"the catalogue has {count}; the one before stays in force"
-        return JSONResponse({"error": problem, "problems": list(result.errors)}, 422)
+        said = {**as_json(RequestError(422, problem)), "problems": list(result.errors)}
+        return JSONResponse(said, 422, media_type=PROBLEM)
     return JSONResponse({"added": result.added, "changed": result.changed, "removed": result.removed})
 
 

@@ -20,7 +20,7 @@ class EntityTags:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(API):
             await self._app(scope, receive, send)
             return
-        known = {tag.strip() for tag in Headers(scope=scope).get("if-none-match", "").split(",")}
+        known = _tags(Headers(scope=scope).getlist("if-none-match"))
         started: Message | None = None
 
         async def tagged(message: Message) -> None:
@@ -37,12 +37,17 @@ class EntityTags:
         await self._app(scope, receive, tagged)
 
 
+def _tags(lines: list[str]) -> set[str]:
+    """Those of If-None-Match, which are compared weakly: W/ says nothing then (RFC 9110, 13.1.2)."""
+    return {tag.strip().removeprefix("W/") for line in lines for tag in line.split(",")}
+
+
 def _tag(start: Message, body: Message, known: set[str]) -> Message:
     if start["status"] != 200 or body.get("more_body"):
         return body
     headers = MutableHeaders(scope=start)
-    tag = f'W/"{blake2b(body.get("body", b""), digest_size=12).hexdigest()}"'
-    headers["ETag"] = tag
+    tag = f'"{blake2b(body.get("body", b""), digest_size=12).hexdigest()}"'
+    headers["ETag"] = f"W/{tag}"
     if tag not in known and "*" not in known:
         return body
     start["status"] = 304

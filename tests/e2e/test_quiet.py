@@ -90,7 +90,7 @@ def test_a_silenced_incident_is_recorded_and_shown_and_told_once_the_silence_is_
     assert daemon.metric("healthd_silences_active") == 1
     assert "moving house" in command(daemon, "silence", "list").stdout
     assert told(receiver) == []
-    daemon.http.delete(f"/api/v1/silences/{silence}", params={"actor": "bob"}).raise_for_status()
+    daemon.http.post(f"/api/v1/silences/{silence}/end", json={"actor": "bob"}).raise_for_status()
     receiver.wait_for(1)
     assert told(receiver) == ["firing"]
     daemon.until(lambda: not incident(daemon)["quiet"], what="told")
@@ -101,7 +101,7 @@ def test_a_silenced_incident_is_recorded_and_shown_and_told_once_the_silence_is_
     assert told(receiver) == ["firing", "resolved"]
     audited = [(e["actor"], e["action"]) for e in daemon.get("/api/v1/audit")["entries"]]
     assert {("ada", "silence"), ("bob", "expire silence")} <= set(audited)
-    again = daemon.http.delete(f"/api/v1/silences/{silence}")
+    again = daemon.http.post(f"/api/v1/silences/{silence}/end")
     assert (again.status_code, again.json()["error"]) == (409, f"{silence} is over already")
 
 
@@ -115,7 +115,7 @@ def test_the_end_of_what_was_told_is_told_and_of_what_was_not_is_not(
     assert incident(daemon)["quiet"]
     (stock / "stock.txt").write_text("1")
     daemon.until(lambda: not daemon.get("/api/v1/incidents?open=true")["incidents"], what="over")
-    daemon.http.delete(f"/api/v1/silences/{silence['id']}").raise_for_status()
+    daemon.http.post(f"/api/v1/silences/{silence['id']}/end").raise_for_status()
     (stock / "stock.txt").unlink()
     receiver.wait_for(1)
     daemon.http.post("/api/v1/silences", json=body).raise_for_status()
@@ -168,8 +168,8 @@ def test_without_the_token_nothing_is_silenced(quiet_daemon: Daemon) -> None:
     body = {"matchers": ["x=y"], "reason": "r", "duration": "1h"}
     refused = quiet_daemon.http.post("/api/v1/silences", json=body, headers={"Authorization": "Bearer no"})
     assert refused.status_code == 401
-    assert quiet_daemon.http.delete("/api/v1/silences/SIL-none").status_code == 404
-    assert quiet_daemon.http.delete("/api/v1/windows/WIN-none").status_code == 404
+    assert quiet_daemon.http.post("/api/v1/silences/SIL-none/end").status_code == 404
+    assert quiet_daemon.http.post("/api/v1/windows/WIN-none/end").status_code == 404
 
 
 def test_maintenance_is_announced_and_told_after_when_something_outlasts_it(
@@ -220,7 +220,7 @@ def test_a_window_of_the_catalogue_opens_at_its_time_is_announced_once_and_spare
     assert (windows[0]["state"], windows[0]["name"], windows[1]["state"]) == ("active", "daily", "planned")
     assert "Vacuum" in daemon.http.get("/windows").text
     # one occurrence is ended; the others stay
-    daemon.http.delete(f"/api/v1/windows/{windows[0]['id']}", params={"actor": "ada"}).raise_for_status()
+    daemon.http.post(f"/api/v1/windows/{windows[0]['id']}/end", json={"actor": "ada"}).raise_for_status()
     receiver.wait_for(3)
     assert told(receiver)[2:] == ["Maintenance of Shop is over: Vacuum"]
     daemon.stop()

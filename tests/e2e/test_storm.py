@@ -105,9 +105,10 @@ def ends(receiver: Receiver) -> set[str]:
 
 def all_evidence(daemon: Daemon, incident_id: str) -> int:
     """How many members the API shows with what was seen of them."""
-    seen = 0
-    for offset in range(0, SYSTEMS * CHECKS, 100):
-        answer = daemon.get(f"/api/v1/incidents/{incident_id}/members?offset={offset}&limit=100")
+    seen, after = 0, "0"
+    while after:
+        answer = daemon.get(f"/api/v1/incidents/{incident_id}/members?after={after}&limit=100")
         assert answer["total"] == SYSTEMS * CHECKS
         seen += sum(bool(m["values"]) and bool(m["reason"]) for m in answer["members"])
+        after = answer["next"]
     return seen

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from healthd import __version__
 from healthd.store.base import StoreError
 from healthd.web.api import attestations, checks, incidents, installation, reports, silences, windows
+from healthd.web.api.description import describe
 from healthd.web.api.models import Error
 from healthd.web.api.parameters import unknown_parameters
 from healthd.web.desk import Desk
-from healthd.web.errors import PROBLEM, answer, unexpected
+from healthd.web.errors import answer, unexpected
 from healthd.web.security import RequestError
 from healthd.web.views import page
 
 DESCRIPTION = """\
 Reads are open unless HEALTHD_READ_OPEN is false; whatever changes something needs
 `Authorization: Bearer <HEALTHD_TOKEN>`. Times are RFC 3339 in UTC. Values are in base units (seconds, bytes, ratio).
-Errors are `{"error": ..., "hint"?: ...}`."""
+Errors are problems (RFC 9457): `{"title", "status", "detail", "hint"?}`. Lists are given page by page: `next` of an
+answer, given as `after`, continues it."""
+EVERYWHERE = (400, 401, 404, 405, 413, 421, 429, 503)  # may be said to anybody
 
 
 def create_api(desk: Desk) -> FastAPI:
@@ -32,13 +36,14 @@ def create_api(desk: Desk) -> FastAPI:
         title="healthd", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None,
         openapi_url="/openapi.json", servers=[{"url": "/api"}], root_path_in_servers=False,
         dependencies=[unknown_parameters],
-        responses={status: {"model": Error} for status in (400, 401, 404, 405, 503)},
+        responses={status: {"model": Error} for status in EVERYWHERE},
+        generate_unique_id_function=lambda route: route.name, separate_input_output_schemas=False,
     )  # fmt: skip
     api.state.desk = desk
     for room in (checks, incidents, reports, silences, windows, attestations, installation):
         api.include_router(room.router, prefix="/v1")
     api.add_api_route("/docs", _docs, include_in_schema=False)
-    _describe_problems(api.openapi())
+    describe(api.openapi(), read_open=desk.gate.reads_openly)
     for kind in (RequestError, StoreError, HTTPException):
         api.add_exception_handler(kind, answer)
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -46,25 +51,19 @@ def create_api(desk: Desk) -> FastAPI:
     return api
 
 
-def _describe_problems(document: dict[str, Any]) -> None:
-    """Errors are sent as problems, and in the words of people rather than the framework's."""
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            operation["responses"].pop("422", None)
-            for status, said in operation["responses"].items():
-                if status >= "400" and "application/json" in said.get("content", {}):
-                    said["content"] = {PROBLEM: said["content"]["application/json"]}
-
-
-async def _docs(request: Request) -> HTMLResponse:
+async def _docs(request: Request) -> Response:
     return await page(request, "api.html", operations=_operations(request.app.openapi()), description=DESCRIPTION)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     """What pydantic found, as one sentence each."""
     assert isinstance(error, RequestValidationError)
-    problems = [f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in error.errors()]
-    return await answer(request, RequestError(400, "; ".join(problems[:5])))
+    problems = [f"{_where(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()[:5]]
+    return await answer(request, RequestError(400, "; ".join(problems)))
+
+
+def _where(location: Sequence[object]) -> str:
+    return ".".join(str(part) for part in location[1:]) or "body"
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -74,17 +73,21 @@ def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-            answers = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            answers = _success(operation).get("content", {}).get("application/json", {})
             found.append({
                 "method": method.upper(),
                 "path": f"/api{path}",
                 "summary": operation.get("summary", ""),
                 "description": operation.get("description", ""),
-                "parameters": operation.get("parameters", []),
+                "parameters": [p for p in operation.get("parameters", ()) if p["in"] != "header"],
                 "body": _fields(body, schemas),
                 "answer": _fields(answers.get("schema", {}), schemas),
             })  # fmt: skip
     return found
+
+
+def _success(operation: dict[str, Any]) -> dict[str, Any]:
+    return next((said for status, said in operation["responses"].items() if status < "300"), {})
 
 
 def _fields(schema: dict[str, Any], schemas: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.incidents.attestations import KIND, from_record
 from healthd.model.attestations import Request
 from healthd.model.times import rfc3339
 from healthd.web import attesting
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.paging import After, Place, beginning, piece, place, turned
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError
@@ -22,6 +25,7 @@ router = APIRouter(tags=["attestations"])
 REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"model": models.Error}, 404: {"model": models.Error}, 409: {"model": models.Error},
 }  # fmt: skip
+OPEN = ("", "open", "due", "overdue")
 STATES = ("open", "due", "overdue", "closed", "given", "missed")
 
 
@@ -38,7 +42,8 @@ async def list_attestations(
     ] = "",
     system: Annotated[str, Query(description="Of this system.")] = "",
     check: Annotated[str, Query(description="Of this task: system/name.")] = "",
-    before: Before = "",
+    before: Before = None,
+    after: After = None,
     limit: Limit = 100,
 ) -> JSONResponse:
     """Without `state` those that are open, what is due first first; closed ones newest first."""
@@ -48,13 +53,23 @@ async def list_attestations(
     if check and check not in tasks:
         raise RequestError(404, f"no attestation {check[:80]!r}", nearest(check, tasks))
     now = desk.now()
-    if state in ("closed", "given", "missed"):
-        past = await desk.ask(desk.daemon.attestations.past(limit, check, maybe_moment(before, "before")))
-        found = [r for r in past if state in ("closed", r.state(now))]
+
+    async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Request]:
+        within, _, name = (check or system).partition("/")
+        asked = desk.daemon.store.records(KIND, system=within, name=name, before=end, before_id=id_, limit=most)
+        return [from_record(record) for record in await desk.ask(asked)]
+
+    def is_wanted(request: Request) -> bool:
+        asked_for = system in ("", request.system) and check in ("", request.check_id)
+        return asked_for and request.is_open is (state in OPEN) and state in ("", "open", "closed", request.state(now))
+
+    if state in OPEN:
+        wanted = filter(is_wanted, desk.daemon.attestations.open)
+        found, following = piece(wanted, lambda r: Place(r.late_from, r.id), place(after), limit)
     else:
-        found = [r for r in desk.daemon.attestations.open if state in ("", "open", r.state(now))]
-    chosen = [r for r in found if system in ("", r.system) and check in ("", r.check_id)][:limit]
-    return JSONResponse({"attestations": [_as_json(desk, request) for request in chosen]})
+        start = beginning(after, before)
+        found, following = await turned(fetch, lambda r: Place(r.asked_at, r.id), start, limit, keep=is_wanted)
+    return JSONResponse({"attestations": [_as_json(desk, request) for request in found], "next": following})
 
 
 @router.get(
@@ -81,20 +96,7 @@ async def attest(
 
 
 @router.post(
-    "/attestations/{system}/{name}",
-    summary="Sign for a task, by system and name",
-    dependencies=[Depends(require_token)],
-    responses={200: {"model": people_models.Attestation}, **REFUSALS},
-)
-async def attest_by_name(
-    desk: TheDesk, named: Named, system: str, name: str, request: people_models.AttestRequest | None = None
-) -> JSONResponse:
-    """As by id."""
-    return await _give(desk, named, f"{system}/{name}", request)
-
-
-@router.delete(
-    "/attestations/{attestation}",
+    "/attestations/{attestation}/withdraw",
     summary="Withdraw a signature",
     dependencies=[Depends(require_token)],
     responses={200: {"model": people_models.Attestation}, **REFUSALS},
@@ -105,6 +107,19 @@ async def withdraw(
     """The task is open again. By the request's id; just of the newest request of a task."""
     taken = await attesting.take_back(desk, attestation, named(request.actor), request.reason)
     return JSONResponse(_as_json(desk, taken))
+
+
+@router.post(
+    "/attestations/{system}/{name}",
+    summary="Sign for a task, by system and name",
+    dependencies=[Depends(require_token)],
+    responses={200: {"model": people_models.Attestation}, **REFUSALS},
+)
+async def attest_by_name(
+    desk: TheDesk, named: Named, system: str, name: str, request: people_models.AttestRequest | None = None
+) -> JSONResponse:
+    """As by id."""
+    return await _give(desk, named, f"{system}/{name}", request)
 
 
 async def _give(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.model.outcomes import Outcome
 from healthd.model.times import rfc3339
 from healthd.web.api import models, serialise
-from healthd.web.api.parameters import MOMENT, Before, Limit, Named, Since, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.paging import After, Place, beginning, turned
+from healthd.web.api.parameters import Before, Limit, Named, Since, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.written import Moment
 from healthd.web.definition import definition
 from healthd.web.history import measures_of
 from healthd.web.listing import STATUS_WORDS, Filter, chosen
 from healthd.web.membership import open_incidents
-from healthd.web.moments import moment
+from healthd.web.moments import shifted
 from healthd.web.nearest import nearest
 from healthd.web.pages.check import next_runs
 from healthd.web.security import RequestError
@@ -108,13 +112,23 @@ async def get_check(desk: TheDesk, system: str, name: str) -> JSONResponse:
     responses={200: {"model": models.OutcomeList}, **NOT_FOUND},
 )
 async def list_outcomes(
-    *, desk: TheDesk, system: str, name: str, since: Since = "", before: Before = "", limit: Limit = 100
+    *,
+    desk: TheDesk,
+    system: str,
+    name: str,
+    since: Since = None,
+    before: Before = None,
+    after: After = None,
+    limit: Limit = 100,
 ) -> JSONResponse:
     """Newest first."""
-    check = desk.check(system, name)
-    start, end = maybe_moment(since, "since"), maybe_moment(before, "before")
-    found = await desk.ask(desk.daemon.store.outcomes(check.id, since=start, before=end, limit=limit))
-    return JSONResponse({"outcomes": [serialise.outcome(outcome) for outcome in found]})
+    check, start = desk.check(system, name), maybe_moment(since, "since")
+
+    async def fetch(end: datetime | None, _: str, most: int) -> Sequence[Outcome]:
+        return await desk.ask(desk.daemon.store.outcomes(check.id, since=start, before=end, limit=most))
+
+    found, following = await turned(fetch, lambda o: Place(o.started), beginning(after, before), limit)
+    return JSONResponse({"outcomes": [serialise.outcome(outcome) for outcome in found], "next": following})
 
 
 @router.get(
@@ -129,19 +143,20 @@ async def get_history(
     name: str,
     measure: Annotated[str, Query(min_length=1, description="Which measure.")],
     series: Annotated[str, Query(description="Which series; empty: the worst of each run.")] = "",
-    since: Annotated[str, Query(description="RFC 3339; default: a day before `until`.", json_schema_extra=MOMENT)] = "",
-    until: Annotated[str, Query(description="RFC 3339; default: now.", json_schema_extra=MOMENT)] = "",
+    since: Annotated[Moment | None, Query(description="RFC 3339; default: a day before `until`.")] = None,
+    until: Annotated[Moment | None, Query(description="RFC 3339; default: now.")] = None,
     points: Annotated[int, Query(ge=1, le=2000, description="About so many slots of equal width.")] = 300,
 ) -> JSONResponse:
-    """Slots without a value are left out. Words have no history."""
+    """Slots without a value are left out: all of them where `since` is not before `until`. Words have no history."""
     check = desk.check(system, name)
-    end = moment(until, "until") if until else desk.now()
-    start = moment(since, "since") if since else end - DAY
-    if start >= end:
-        raise RequestError(400, "since must be before until")
+    end = maybe_moment(until, "until") or desk.now()
+    start = maybe_moment(since, "since") or shifted(end, -DAY)
     known = {m.name: m for m in measures_of(check, desk.daemon.latest.get(check.id))}
-    found = await desk.ask(
-        desk.daemon.store.history(check.id, measure, since=start, until=end, points=points, series=series)
+    asked = desk.daemon.store.history
+    found = (
+        await desk.ask(asked(check.id, measure, since=start, until=end, points=points, series=series))
+        if start < end
+        else []
     )
     if not found and measure not in known:
         raise RequestError(404, f"{check.id} has no measure {measure[:60]!r}", nearest(measure, known))

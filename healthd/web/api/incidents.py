@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,13 +13,22 @@ from healthd.model.catalogue import System
 from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident
 from healthd.web.api import models, serialise
-from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, require_token
+from healthd.web.api.paging import After, AfterNumber, Place, beginning, piece, turned
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, require_token
 from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
 from healthd.web.security import RequestError
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["incidents"])
+
+
+class Markdown(PlainTextResponse):
+    """Of people, for people."""
+
+    media_type = "text/markdown"
+
+
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
 
 
@@ -28,21 +39,27 @@ async def list_incidents(
     open: Annotated[bool | None, Query(description="true: only open ones; false: only those that are over.")] = None,  # noqa: A002 - the parameter's name
     system: Annotated[str, Query(description="In which this system has a part.")] = "",
     check: Annotated[str, Query(description="In which this check has a part: system/name.")] = "",
-    before: Before = "",
+    before: Before = None,
+    after: After = None,
     limit: Limit = 100,
 ) -> JSONResponse:
     """Newest first. Open ones are given without asking the database."""
-    end = maybe_moment(before, "before")
+    start = beginning(after, before)
+
+    async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Incident]:
+        asked = desk.daemon.store.incidents(system=system, check_id=check, before=end, before_id=id_, limit=most)
+        return await desk.ask(asked)
+
     if open:
         of_it = open_incidents(desk.daemon, system=system, check=check)
-        found = [i for i in of_it if end is None or i.opened_at < end]
-        found.sort(key=lambda i: i.opened_at, reverse=True)
+        found, following = piece(of_it, _place, start, limit, newest_first=True)
     else:
-        store = desk.daemon.store
-        found = await desk.ask(store.incidents(system=system, check_id=check, before=end, limit=limit))
-    if open is False:
-        found = [i for i in found if not i.is_open]
-    return JSONResponse({"incidents": [serialise.incident(i) for i in found[:limit]]})
+        found, following = await turned(fetch, _place, start, limit, keep=lambda i: open is None or not i.is_open)
+    return JSONResponse({"incidents": [serialise.incident(i) for i in found], "next": following})
+
+
+def _place(incident: Incident) -> Place:
+    return Place(incident.opened_at, incident.id)
 
 
 @router.get(
@@ -63,13 +80,15 @@ async def get_incident(desk: TheDesk, incident_id: str) -> JSONResponse:
 async def list_members(
     desk: TheDesk,
     incident_id: str,
-    offset: Annotated[int, Query(ge=0, description="So many are passed over.")] = 0,
+    after: AfterNumber = None,
     limit: Limit = 100,
 ) -> JSONResponse:
     """In the order they joined. Values and evidence are those of when a check joined, or got worse."""
-    found = await find(desk, incident_id)
-    members = await desk.ask(desk.daemon.store.members(found.id, offset=offset, limit=limit))
-    return JSONResponse({"total": found.joined, "members": [serialise.member(m) for m in members]})
+    found, passed = await find(desk, incident_id), int(after or 0)
+    members = await desk.ask(desk.daemon.store.members(found.id, offset=passed, limit=limit + 1))
+    following = str(passed + limit) if len(members) > limit else ""
+    shown = [serialise.member(m) for m in members[:limit]]
+    return JSONResponse({"total": found.joined, "members": shown, "next": following})
 
 
 @router.get("/incidents/{incident_id}/message", summary="What was last told of an incident", responses={**NOT_FOUND})
@@ -84,10 +103,10 @@ async def get_message(desk: TheDesk, incident_id: str) -> JSONResponse:
 @router.get(
     "/incidents/{incident_id}/postmortem",
     summary="A post-mortem of an incident, begun",
-    response_class=PlainTextResponse,
-    responses={200: {"content": {"text/markdown": {}}}, **NOT_FOUND},
+    response_class=Markdown,
+    responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}, **NOT_FOUND},
 )
-async def get_postmortem(desk: TheDesk, incident_id: str) -> PlainTextResponse:
+async def get_postmortem(desk: TheDesk, incident_id: str) -> Markdown:
     """Markdown: times, timeline and evidence filled in, and room for what only people know. As it is now for one that
     is still open. 404 also when its system is no longer in the catalogue."""
     found = await find(desk, incident_id)
@@ -95,7 +114,7 @@ async def get_postmortem(desk: TheDesk, incident_id: str) -> PlainTextResponse:
         text = await desk.ask(desk.daemon.postmortem(found.id))
     except KeyError:
         raise RequestError(404, f"the system {found.system!r} is no longer in the catalogue") from None
-    return PlainTextResponse(text, media_type="text/markdown")
+    return Markdown(text)
 
 
 @router.post(

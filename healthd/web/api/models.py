@@ -135,6 +135,7 @@ class CheckList(Shape):
 
 class OutcomeList(Shape):
     outcomes: list[Outcome]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class HistoryPoint(Shape):
@@ -191,6 +192,7 @@ class Member(Shape):
 class MemberList(Shape):
     total: int
     members: list[Member]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class TimelineEntry(Shape):
@@ -253,6 +255,7 @@ class IncidentDetail(IncidentSummary):
 
 class IncidentList(Shape):
     incidents: list[IncidentSummary]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class SystemSummary(Shape):
@@ -280,6 +283,7 @@ class ComingRun(Shape):
 
 class Schedule(Shape):
     runs: list[ComingRun]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class Waiting(Shape):
@@ -303,6 +307,7 @@ class AuditEntry(Shape):
 
 class AuditList(Shape):
     entries: list[AuditEntry]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class Status(Shape):
@@ -318,11 +323,25 @@ class Status(Shape):
     incidents: int = Field(description="open")
 
 
+class Reloaded(Shape):
+    added: int = Field(description="checks")
+    changed: int
+    removed: int
+
+
+class CatalogueError(Error):
+    """The catalogue cannot be used."""
+
+    problems: list[str] = Field(description="everything that is wrong, with file and line")
+
+
 class RunRequest(Shape):
     actor: str = Field("api", description="who, for the audit log", max_length=200)
 
 
 class AcknowledgeRequest(Shape):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"actor": "ada", "note": "on it"}]})
+
     actor: str = Field("api", description="who, for the incident and the audit log", max_length=200)
     note: str = Field("", description="what you are doing about it", max_length=MAX_NOTE)
 
@@ -339,6 +358,7 @@ class ReportEntry(Shape):
 
 class ReportList(Shape):
     reports: list[ReportEntry]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class ReportDetail(BaseModel):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from fastapi.routing import APIRoute
-from pydantic.config import JsonDict
 from starlette.requests import Request
 
-from healthd.model.units import UnitError, parse_duration
+from healthd.web.api.written import Moment
 from healthd.web.desk import Desk, desk_of
 from healthd.web.moments import moment
 from healthd.web.nearest import nearest
@@ -19,8 +19,6 @@ from healthd.web.security import RequestError
 MOST = 500  # entries of one answer: more would hold up checks while they are written
 
 Limit = Annotated[int, Query(ge=1, le=MOST, description="At most so many entries.")]
-MOMENT: JsonDict = {"format": "date-time"}
-LENGTH: JsonDict = {"pattern": "^[1-9][0-9]{0,3}[mhd]$"}
 
 
 def one_of(words: Iterable[str]) -> dict[str, Any]:
@@ -28,14 +26,8 @@ def one_of(words: Iterable[str]) -> dict[str, Any]:
     return {"enum": ["", *words]}
 
 
-Since = Annotated[str, Query(description="From this moment on, RFC 3339.", json_schema_extra=MOMENT)]
-Before = Annotated[
-    str,
-    Query(
-        description="Before this moment, RFC 3339: the oldest entry's time gives the next page.",
-        json_schema_extra=MOMENT,
-    ),
-]
+Since = Annotated[Moment | None, Query(description="From this moment on, RFC 3339.")]
+Before = Annotated[Moment | None, Query(description="Before this moment, RFC 3339.")]
 TheDesk = Annotated[Desk, Depends(desk_of)]
 
 
@@ -67,14 +59,6 @@ def _naming(request: Request) -> Callable[[str], str]:
 Named = Annotated[Callable[[str], str], Depends(_naming)]  # of a name that was given: the one for the audit log
 
 
-def maybe_moment(text: str, name: str) -> Any:
-    """None for an empty text. Raises RequestError 400."""
-    return moment(text, name) if text else None
-
-
-def length(text: str, name: str) -> Any:
-    """A duration such as 24h. Raises RequestError 400."""
-    try:
-        return parse_duration(text)
-    except UnitError as error:
-        raise RequestError(400, f"{name}: {error}") from None
+def maybe_moment(text: str | None, name: str) -> datetime | None:
+    """None for none. Raises RequestError 400."""
+    return None if text is None else moment(text, name)

@@ -8,11 +8,11 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from healthd.web.api.models import Shape
-from healthd.web.api.parameters import LENGTH, MOMENT
+from healthd.web.api.written import Duration, Link, Matcher, Moment, Reason
 from healthd.web.pages.incidents import MAX_NOTE
 
 
-class Matcher(Shape):
+class MatcherParts(Shape):
     name: str
     op: Literal["=", "!=", "=~", "!~"]
     value: str
@@ -21,7 +21,7 @@ class Matcher(Shape):
 class Silence(Shape):
     id: str
     state: Literal["pending", "active", "expired"]
-    matchers: list[Matcher] = Field(description="all of them must hold")
+    matchers: list[MatcherParts] = Field(description="all of them must hold")
     author: str
     reason: str
     created_at: str
@@ -33,6 +33,7 @@ class Silence(Shape):
 
 class SilenceList(Shape):
     silences: list[Silence]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 # one of the two, and not empty
@@ -44,18 +45,25 @@ ENDS: JsonDict = {
 }
 
 
-class SilenceRequest(Shape):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=ENDS)
+SILENCE: JsonDict = {
+    "matchers": ["check=shop/web", "severity=~SEV[34]"], "reason": "new certificate", "duration": "2h", "actor": "ada",
+}  # fmt: skip
+MAINTENANCE: JsonDict = {"system": "shop", "reason": "PostgreSQL 18", "duration": "90m", "notice": "1d", "actor": "ada"}
 
-    matchers: list[str] = Field(
-        description="such as check=shop/web or severity=~SEV[34]: = and != take globs, =~ and !~ regular expressions",
+
+class SilenceRequest(Shape):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={**ENDS, "examples": [SILENCE]})
+
+    matchers: list[Matcher] = Field(
+        description="such as check=shop/web or severity=~SEV[34]: = and != take globs, =~ and !~ regular expressions"
+        " in which nothing that repeats is repeated; a word alone is a check",
         min_length=1,
         max_length=20,
     )
-    reason: str = Field(description="why, for those who wonder why nobody was told", max_length=MAX_NOTE)
-    duration: str = Field("", description="how long, such as 2h; or give ends_at", json_schema_extra=LENGTH)
-    starts_at: str = Field("", description="RFC 3339; default: now", json_schema_extra=MOMENT)
-    ends_at: str = Field("", description="RFC 3339, instead of duration", json_schema_extra=MOMENT)
+    reason: Reason = Field(description="why, for those who wonder why nobody was told")
+    duration: Duration = Field("", description="how long, such as 2h; or give ends_at")
+    starts_at: Moment = Field("", description="RFC 3339; default: now")
+    ends_at: Moment = Field("", description="RFC 3339, instead of duration")
     actor: str = Field("api", description="who, for the silence and the audit log", max_length=200)
 
 
@@ -77,17 +85,18 @@ class Window(Shape):
 
 class WindowList(Shape):
     windows: list[Window]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class WindowRequest(Shape):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=ENDS)
+    model_config = ConfigDict(extra="forbid", json_schema_extra={**ENDS, "examples": [MAINTENANCE]})
 
     system: str
-    reason: str = Field(description="what is done: told in its announcements", max_length=MAX_NOTE)
-    duration: str = Field("", description="how long, such as 2h; or give ends_at", json_schema_extra=LENGTH)
-    starts_at: str = Field("", description="RFC 3339; default: now", json_schema_extra=MOMENT)
-    ends_at: str = Field("", description="RFC 3339, instead of duration", json_schema_extra=MOMENT)
-    notice: str = Field("", description="how long ahead it is announced; default: 48h")
+    reason: Reason = Field(description="what is done: told in its announcements")
+    duration: Duration = Field("", description="how long, such as 2h; or give ends_at")
+    starts_at: Moment = Field("", description="RFC 3339; default: now")
+    ends_at: Moment = Field("", description="RFC 3339, instead of duration")
+    notice: Duration = Field("", description="how long ahead it is announced; default: 48h, 0s: not at all")
     except_severities: list[str] = Field(default=[], description="incidents of these are told all the same")
     actor: str = Field("api", description="who, for the window and the audit log", max_length=200)
 
@@ -125,14 +134,15 @@ class Attestation(Shape):
 
 class AttestationList(Shape):
     attestations: list[Attestation]
+    next: str = Field(description='give it as `after` for the next page; "" on the last')
 
 
 class AttestRequest(Shape):
     actor: str = Field("api", description="who did it", max_length=200)
     note: str = Field("", description="what was done or found", max_length=MAX_NOTE)
-    link: str = Field("", description="to a ticket, a protocol, a recording", max_length=500)
+    link: Link = Field("", description="to a ticket, a protocol, a recording")
 
 
 class WithdrawRequest(Shape):
-    reason: str = Field(description="why it is withdrawn", max_length=MAX_NOTE)
+    reason: Reason = Field(description="why it is withdrawn")
     actor: str = Field("api", description="who", max_length=200)

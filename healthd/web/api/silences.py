@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.incidents.silences import KIND, from_record
 from healthd.model.silences import Silence
 from healthd.model.times import rfc3339
 from healthd.web import quiet
 from healthd.web.api import models, people_models
-from healthd.web.api.parameters import Before, Limit, Named, TheDesk, maybe_moment, one_of, require_token
+from healthd.web.api.paging import After, Place, beginning, piece, turned
+from healthd.web.api.parameters import Before, Limit, Named, TheDesk, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.security import RequestError
 
@@ -32,20 +36,29 @@ async def list_silences(
             json_schema_extra=one_of(STATES),
         ),
     ] = "",
-    before: Before = "",
+    before: Before = None,
+    after: After = None,
     limit: Limit = 100,
 ) -> JSONResponse:
     """Newest first. Those that are over are kept as long as resolved incidents."""
     if state and state not in STATES:
         raise RequestError(400, f"no state {state[:40]!r}", f"there are {', '.join(STATES)}")
-    now, end = desk.now(), maybe_moment(before, "before")
+    now, start = desk.now(), beginning(after, before)
+
+    async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Silence]:
+        asked = desk.daemon.store.records(KIND, before=end, before_id=id_, limit=most)
+        return [from_record(record) for record in await desk.ask(asked)]
+
     if state == "expired":
-        found = [s for s in await desk.ask(desk.daemon.silences.past(limit, end)) if s.state(now) == state]
+        found, following = await turned(fetch, _place, start, limit, keep=lambda s: s.state(now) == state)
     else:
-        found = [
-            s for s in desk.daemon.silences.known if state in ("", s.state(now)) and (end is None or s.created_at < end)
-        ]
-    return JSONResponse({"silences": [_as_json(desk, silence) for silence in found[:limit]]})
+        known = [s for s in desk.daemon.silences.known if state in ("", s.state(now))]
+        found, following = piece(known, _place, start, limit, newest_first=True)
+    return JSONResponse({"silences": [_as_json(desk, silence) for silence in found], "next": following})
+
+
+def _place(silence: Silence) -> Place:
+    return Place(silence.created_at, silence.id)
 
 
 @router.get(
@@ -65,32 +78,31 @@ async def get_silence(desk: TheDesk, silence_id: str) -> JSONResponse:
     "/silences",
     summary="Keep incidents quiet for a while",
     dependencies=[Depends(require_token)],
-    responses={200: {"model": people_models.Silence}, 403: {"model": models.Error}},
+    status_code=201,
+    responses={201: {"model": people_models.Silence}, 403: {"model": models.Error}, 409: {"model": models.Error}},
 )
 async def add_silence(desk: TheDesk, named: Named, request: people_models.SilenceRequest) -> JSONResponse:
-    """Incidents that it is about open, are recorded and shown; nobody is told until it ends."""
+    """Incidents that it is about open, are recorded and shown; nobody is told until it ends. 409 for one that ends
+    before it begins, is over already, or lasts longer than a year."""
     author = named(request.actor)
     times = (request.starts_at, request.ends_at, request.duration)
     made = await quiet.silence(desk, request.matchers, author, request.reason, times)
-    return JSONResponse(_as_json(desk, made))
+    return JSONResponse(_as_json(desk, made), 201, {"Location": f"/api/v1/silences/{made.id}"})
 
 
-@router.delete(
-    "/silences/{silence_id}",
+@router.post(
+    "/silences/{silence_id}/end",
     summary="End a silence",
     dependencies=[Depends(require_token)],
     responses={
         200: {"model": people_models.Silence}, 403: {"model": models.Error}, 409: {"model": models.Error}, **NOT_FOUND,
     },
 )  # fmt: skip
-async def expire_silence(
-    desk: TheDesk,
-    named: Named,
-    silence_id: str,
-    actor: Annotated[str, Query(description="Who, for the audit log.")] = "api",
+async def end_silence(
+    desk: TheDesk, named: Named, silence_id: str, request: models.RunRequest | None = None
 ) -> JSONResponse:
     """What is still open is told within a second or two. 409 when it is over already."""
-    ended = await quiet.expire(desk, silence_id, named(actor))
+    ended = await quiet.expire(desk, silence_id, named(request.actor if request else ""))
     return JSONResponse(_as_json(desk, ended))
 
 

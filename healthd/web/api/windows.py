@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
+from healthd.incidents.windows import KIND, from_record
 from healthd.model.times import rfc3339
 from healthd.model.windows import Maintenance
 from healthd.web import quiet
 from healthd.web.api import models, people_models
+from healthd.web.api.paging import After, Place, piece, place, turned
 from healthd.web.api.parameters import Limit, Named, TheDesk, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.security import RequestError
 
 router = APIRouter(tags=["maintenance windows"])
+OVER = ("over", "called off")
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}
 
 
@@ -25,34 +30,67 @@ async def list_windows(
     desk: TheDesk,
     system: Annotated[str, Query(description="Of this system.")] = "",
     past: Annotated[bool, Query(description="Those that are over instead, newest first.")] = False,
+    after: After = None,
     limit: Limit = 100,
 ) -> JSONResponse:
     """Open ones and those of the next two weeks, soonest first."""
     systems = desk.daemon.catalogue.systems
     if system and system not in systems:
         raise RequestError(404, f"no system {system[:60]!r}", nearest(system, systems))
-    windows = desk.daemon.windows
-    found = await desk.ask(windows.past(limit)) if past else windows.known
-    chosen = [window for window in found if system in ("", window.system)][:limit]
-    return JSONResponse({"windows": [_as_json(desk, window) for window in chosen]})
+    now, start = desk.now(), place(after)
+
+    async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Maintenance]:
+        asked = desk.daemon.store.records(KIND, system=system, before=end, before_id=id_, limit=most)
+        return [from_record(record)[0] for record in await desk.ask(asked)]
+
+    if past:
+        start = start or Place(now)
+        found, following = await turned(fetch, _place, start, limit, keep=lambda w: w.state(now) in OVER)
+    else:
+        known = [window for window in desk.daemon.windows.known if system in ("", window.system)]
+        found, following = piece(known, _place, start, limit)
+    return JSONResponse({"windows": [_as_json(desk, window) for window in found], "next": following})
+
+
+def _place(window: Maintenance) -> Place:
+    return Place(window.starts_at, window.id)
+
+
+@router.get(
+    "/windows/{window_id}", summary="One maintenance window",
+    responses={200: {"model": people_models.Window}, **NOT_FOUND},
+)  # fmt: skip
+async def get_window(desk: TheDesk, window_id: str) -> JSONResponse:
+    """To come, open, over or called off."""
+    for window in desk.daemon.windows.known:
+        if window.id == window_id:
+            return JSONResponse(_as_json(desk, window))
+    record = await desk.ask(desk.daemon.store.record(KIND, window_id))
+    if record is None:
+        raise RequestError(404, f"no window {window_id[:60]!r}", "all of them are listed at /windows")
+    return JSONResponse(_as_json(desk, from_record(record)[0]))
 
 
 @router.post(
     "/windows",
     summary="Announce maintenance",
     dependencies=[Depends(require_token)],
-    responses={200: {"model": people_models.Window}, 403: {"model": models.Error}},
-)
+    status_code=201,
+    responses={
+        201: {"model": people_models.Window}, 403: {"model": models.Error}, 409: {"model": models.Error}, **NOT_FOUND,
+    },
+)  # fmt: skip
 async def add_window(desk: TheDesk, named: Named, request: people_models.WindowRequest) -> JSONResponse:
-    """Nobody is told of the system's incidents meanwhile; they are recorded, and told if they outlast it."""
+    """Nobody is told of the system's incidents meanwhile; they are recorded, and told if they outlast it. 409 for
+    one that ends before it begins, is over already, or lasts longer than a month."""
     planned = (request.system, request.reason, named(request.actor))
     times = (request.starts_at, request.ends_at, request.duration)
     made = await quiet.add_window(desk, planned, times, request.notice, request.except_severities)
-    return JSONResponse(_as_json(desk, made))
+    return JSONResponse(_as_json(desk, made), 201, {"Location": f"/api/v1/windows/{made.id}"})
 
 
-@router.delete(
-    "/windows/{window_id}",
+@router.post(
+    "/windows/{window_id}/end",
     summary="End maintenance early, or call it off",
     dependencies=[Depends(require_token)],
     responses={
@@ -60,13 +98,11 @@ async def add_window(desk: TheDesk, named: Named, request: people_models.WindowR
     },
 )  # fmt: skip
 async def end_window(
-    desk: TheDesk,
-    named: Named,
-    window_id: str,
-    actor: Annotated[str, Query(description="Who, for the audit log.")] = "api",
+    desk: TheDesk, named: Named, window_id: str, request: models.RunRequest | None = None
 ) -> JSONResponse:
     """Of the catalogue's windows just this occurrence. 409 when it is over already."""
-    return JSONResponse(_as_json(desk, await quiet.end_window(desk, window_id, named(actor))))
+    actor = named(request.actor if request else "")
+    return JSONResponse(_as_json(desk, await quiet.end_window(desk, window_id, actor)))
 
 
 def _as_json(desk: Desk, window: Maintenance) -> dict[str, Any]:

@@ -93,15 +93,15 @@ def test_checks_are_filtered_and_paged(daemon: Daemon, query: str, names: list[s
         ("checks/shop/api/outcomes?since=yesterday", 400, "2026-01-02T15:04:05Z"),
         ("checks/shop/api/history", 400, "measure"),
         ("checks/shop/api/history?measure=latencie", 404, "did you mean latency?"),
-        (
-            "checks/shop/api/history?measure=latency&since=2030-01-02T00:00:00Z&until=2030-01-01T00:00:00Z",
-            400,
-            "before",
-        ),
         ("schedule?until=soon", 400, "until"),
         ("incidents/INC-none", 404, "no incident"),
         ("nothing", 404, "not found"),
         ("incidents?before=%00", 400, "not a time"),
+        ("incidents?before=", 400, "not a time"),
+        ("incidents?after=yesterday", 400, "after"),
+        ("incidents/INC-%00%ff", 404, "no incident"),
+        ("checks?system=%00", 404, "no system"),
+        ("nothing/at%2Fall/%00/%ff/" + "x" * 5_000, 404, "not found"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_would_be_right(daemon: Daemon, path: str, status: int, words: str) -> None:
@@ -121,6 +121,102 @@ def test_outcomes_are_paged_by_their_times(daemon: Daemon) -> None:
     assert earlier[0]["started"] == times[1]
     later = daemon.get(f"/api/v1/checks/shop/api/outcomes?since={times[1]}")["outcomes"]
     assert times[2] not in [o["started"] for o in later]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "id_"),
+    [
+        ("checks/shop/api/outcomes", "outcomes", "started"),
+        ("checks", "checks", "id"),
+        ("schedule?until=30d", "runs", "at"),
+        ("audit", "entries", "number"),
+    ],
+)
+def test_a_list_is_read_to_its_end_by_what_is_next(daemon: Daemon, path: str, key: str, id_: str) -> None:
+    daemon.until(lambda: len(daemon.get("/api/v1/checks/shop/api/outcomes")["outcomes"]) >= 3, what="three runs")
+    for _ in range(3):
+        daemon.http.post("/api/v1/checks/shop/drill/run").raise_for_status()
+    join = "&" if "?" in path else "?"
+    first = daemon.get(f"/api/v1/{path}{join}limit=2")
+    found, answer = first[key], first
+    for _ in range(20):
+        if not answer["next"]:
+            break
+        answer = daemon.get(f"/api/v1/{path}{join}limit=2&after={answer['next']}")
+        assert 1 <= len(answer[key]) <= 2
+        found += answer[key]
+    whole = [entry[id_] for entry in daemon.get(f"/api/v1/{path}{join}limit=500")[key]]
+    read = [entry[id_] for entry in found]
+    assert read == whole[-len(whole) :][whole.index(read[0]) :][: len(read)]
+    assert len(set(read)) == len(read) > 2
+
+
+def test_what_has_not_changed_is_not_sent_again(daemon: Daemon) -> None:
+    whole = daemon.http.get("/api/v1/systems")
+    tag = whole.headers["ETag"]
+    for known in (tag, f'"other", {tag}', tag.removeprefix("W/"), "*"):
+        again = daemon.http.get("/api/v1/systems", headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    assert daemon.http.get("/api/v1/systems", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/api/v1/silences", "GET, POST, HEAD, OPTIONS"),
+        ("/api/v1/silences/SIL-1", "GET, HEAD, OPTIONS"),
+        ("/api/v1/checks/shop/api/run", "POST, OPTIONS"),
+        ("/-/reload", "POST, PUT, OPTIONS"),
+        ("/silences", "GET, POST, HEAD, OPTIONS"),
+        ("/static/healthd.css", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_path_says_all_that_it_may_be_asked(stranger: httpx.Client, path: str, allowed: str) -> None:
+    refused = stranger.delete(path)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, allowed)
+    asked = stranger.options(path)
+    assert (asked.status_code, asked.headers["Allow"], asked.content) == (204, allowed, b"")
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/v2", "/api/v2/checks", "/api/v1", "/badge/shop.svg", "/hooks/none"])
+def test_programs_are_told_in_json_what_there_is_not(stranger: httpx.Client, path: str) -> None:
+    answer = stranger.get(path, follow_redirects=True)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"ends_at": "2020-01-01T00:00:00Z"}, 409, "ends before it starts"),
+        ({"starts_at": "2020-01-01T00:00:00Z", "duration": "1h"}, 409, "over already"),
+        ({"starts_at": "9999-12-31T23:59:60Z", "duration": "2w"}, 409, "ends before it starts"),
+        ({"duration": "300d", "system": "shoop"}, 404, "did you mean shop?"),
+        ({"duration": "1h", "except_severities": ["SEV9"]}, 404, "there is SEV1, SEV3"),
+        ({"duration": "300d"}, 409, "longer than 31 days"),
+        ({"duration": "1h", "reason": "\u200b \u0000"}, 400, "a reason is needed"),
+        ({"duration": "soon"}, 400, "write it like 90s, 2h, 1h30m or 7d"),
+    ],
+)
+def test_maintenance_that_cannot_be_is_refused_by_what_is_wrong_with_it(
+    daemon: Daemon, body: dict[str, Any], status: int, words: str
+) -> None:
+    answer = daemon.http.post("/api/v1/windows", json={"system": "shop", "reason": "r", **body})
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+
+
+def test_what_is_made_says_where_it_is(daemon: Daemon, stranger: httpx.Client) -> None:
+    silence = {"matchers": ["check=nothing/here"], "reason": "\ue000", "duration": "1h"}  # a letter nobody knows
+    window = {"system": "healthd", "reason": "r", "starts_at": "2030-01-01T00:00:00Z", "duration": "1h"}
+    for path, body, end in (("silences", silence, "expired"), ("windows", window, "called off")):
+        made = daemon.http.post(f"/api/v1/{path}", json=body)
+        assert made.status_code == 201, made.text
+        where = made.headers["Location"]
+        assert stranger.get(where).json() == made.json()
+        assert stranger.post(f"{where}/end").status_code == 401
+        assert daemon.http.post(f"{where}/end", json={"actor": "ada"}).json()["state"] == end
+        assert stranger.get(where).json()["ended_by"] == "ada"
+        assert daemon.http.post(f"{where}/end").status_code == 409
 
 
 def test_history_is_in_base_units(daemon: Daemon) -> None:

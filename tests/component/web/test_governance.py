@@ -102,7 +102,7 @@ def test_the_audit_log_is_looked_through_page_by_page(daemon: Daemon) -> None:
         who = {"actor": f"Bo Ræv {number % 2}"}
         daemon.http.post("/api/v1/checks/shop/drill/run", json=who).raise_for_status()
     found = daemon.get("/api/v1/audit?actor=Bo+Ræv+1&limit=1")["entries"]
-    rest = daemon.get(f"/api/v1/audit?actor=Bo+Ræv+1&before={found[0]['number']}")["entries"]
+    rest = daemon.get(f"/api/v1/audit?actor=Bo+Ræv+1&after={found[0]['number']}")["entries"]
     assert [entry["actor"] for entry in found + rest] == ["Bo Ræv 1"] * 2
     assert {entry["actor"] for entry in daemon.get("/api/v1/audit?q=rÆV&action=run")["entries"]} == {
         "Bo Ræv 0",
