@@ -105,9 +105,13 @@ def test_the_real_probes_fit_and_have_their_parameters() -> None:
         assert {info.alias or n for n, info in probe.Params.model_fields.items()} <= set(choices[type_]["properties"])
 
 
+@pytest.fixture(scope="module")
+def real() -> Draft202012Validator:
+    """With every probe and channel there is."""
+    return Draft202012Validator(schema(REAL_PROBES, {name: kind.Options for name, kind in REAL_CHANNELS.items()}))
+
+
 @pytest.mark.parametrize("path", sorted(Path("checks").glob("*/*.yaml")), ids=str)
-def test_the_catalogues_of_this_repository_are_accepted(path: Path) -> None:
-    options = {name: kind.Options for name, kind in REAL_CHANNELS.items()}
-    document = yaml.load(path.read_bytes(), Yaml12Loader)
-    errors = Draft202012Validator(schema(REAL_PROBES, options)).iter_errors(document)
+def test_the_catalogues_of_this_repository_are_accepted(path: Path, real: Draft202012Validator) -> None:
+    errors = real.iter_errors(yaml.load(path.read_bytes(), Yaml12Loader))
     assert [(error.json_path, error.message) for error in errors] == []
