@@ -20,10 +20,10 @@ from healthd.workers.place import Place
 from healthd.workers.switchboard import Switchboard
 from healthd.workers.terms import obstacle
 
-BEGIN = timedelta(seconds=4)  # beyond the lease: within both a look is begun, by a second worker if need be
+BEGIN = 4.0  # seconds beyond two leases: within all of it a look is begun, by a second worker if the first is lost
 DELIVERY = timedelta(seconds=3)  # for a look that does not end when told to, and for its answer to come back
 HUNG = 0.9  # of a check's time: a look that took longer waited for something that did not answer
-TICK = 1.0
+TICK = 0.5
 SWEEP = 600.0
 
 log = structlog.get_logger("healthd.workers")
@@ -35,7 +35,7 @@ class Dispatch:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._lease = settings.worker_lease.total_seconds()
-        self._begin = self._lease + BEGIN.total_seconds()
+        self._begin = 2 * self._lease + BEGIN
         self._places: dict[str, Place] = {}
         self._hung: set[str] = set()
         self._obstacle = ""

@@ -34,6 +34,7 @@ from healthd.workers.terms import BEAT, TASK, TRIES, queue_of
 
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
+    from procrastinate.jobs import Job
 
 CONNECTIONS = 4  # and one that listens
 PAUSE = 1.0  # seconds until the database is tried again
@@ -115,7 +116,7 @@ class Worker:
 
     def _away(self, reason: str) -> None:
         if reason != self.unready and not self._stopping.is_set():
-            log.error("database_unavailable", reason=reason, consequence="no look is made here until it answers")
+            log.warning("no_looks_here", reason=reason)
             self.unready = reason
 
     async def _watch_files(self) -> None:
@@ -124,7 +125,7 @@ class Worker:
                 self.reload()
 
     async def _serve(self) -> None:
-        """With one connection to the database, for as long as it holds."""
+        """As long as the database holds."""
         await self._engine.open()
         while not await self._engine.ready():
             self._away("the daemon has not prepared the database yet: is it running, with a check of a location?")
@@ -139,20 +140,22 @@ class Worker:
         told = asyncio.get_running_loop().create_task(self._stopping.wait())
         self.unready = ""
         log.info("ready", location=self.location, checks=len(self._looks.checks), looks_at_once=self._capacity)
+        tasks = (engine, beating, told)
         try:
-            await asyncio.wait((engine, beating, told), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._end_serving(board, engine, beating, told)
+            await self._end_serving(board, tasks)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
-    async def _end_serving(self, board: Board, *tasks: asyncio.Task[Any]) -> None:
+    async def _end_serving(self, board: Board, tasks: tuple[asyncio.Task[Any], ...]) -> None:
         """Say so first, that nobody hands over more; then finish what is under way, or break it off after the grace."""
         with suppress(StoreError, TimeoutError):
             await asyncio.wait_for(self._beat(board, gone=True), 2)
         for task in tasks:
             task.cancel()
-        for result in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(result, Exception):
-                raise result
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _beat(self, board: Board, *, gone: bool = False) -> None:
         clock = await board.beat(self._name, self.location, self._capacity, gone=gone)
@@ -165,13 +168,19 @@ class Worker:
 
     async def _take_jobs(self, board: Board) -> None:
         """The engine's part, until it is cancelled or loses the database."""
-        from procrastinate.retry import RetryStrategy
+        from procrastinate import BaseRetryStrategy, RetryDecision
 
-        app = self._engine.app
+        app, stopping = self._engine.app, self._stopping
 
-        @app.task(name=TASK, pass_context=True, retry=RetryStrategy(max_attempts=TRIES - 1))
+        class ByAnother(BaseRetryStrategy):
+            """What this worker has to give up when it is stopped is looked at by another."""
+
+            def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+                again = stopping.is_set() and not job.abort_requested and job.attempts + 1 < TRIES
+                return RetryDecision(retry_at=utc_now()) if again else None
+
+        @app.task(name=TASK, pass_context=True, retry=ByAnother())
         async def look(context: JobContext, /, **asked: Any) -> None:
-            """What this worker has to give up when it is stopped goes to another."""
             answer = await self._answer(asked)
             if answer is not None:
                 await board.answer(context.job.id or 0, answer.dump())

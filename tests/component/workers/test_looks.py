@@ -1,0 +1,252 @@
+"""Looks made elsewhere: what comes back, what is refused, and how long anybody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from healthd.model.outcomes import Observation
+from healthd.schedule import Attempt
+from tests.component.workers.conftest import Installation
+from tests.servers.postgres import PostgresServer
+from tests.servers.receiver import Receiver
+
+CATALOGUE = """
+system: {{name: shop}}
+checks:
+  - {{name: web, every: 1m, timeout: 2s, location: eu-west, probe: {{type: http, url: "{hook}/web"}}}}
+  - {{name: slow, every: 1m, timeout: 2s, location: eu-west, probe: {{type: http, url: "{hook}/slow"}}}}
+  - {{name: far, every: 1m, timeout: 2s, location: us-east, probe: {{type: http, url: "{hook}/far"}}}}
+"""
+
+
+@pytest.fixture
+def catalogue(hook: Receiver) -> str:
+    return CATALOGUE.format(hook=hook.url)
+
+
+def values(seen: Attempt[Observation]) -> dict[str, float | str]:
+    assert seen.observation is not None, seen.error and seen.error.reason
+    return {m.name: m.value for m in seen.observation.measurements}
+
+
+def refusal(seen: Attempt[Observation]) -> str:
+    assert seen.error is not None
+    assert seen.error.kind == "worker"
+    return seen.error.reason
+
+
+def left_over(url: str) -> list[int]:
+    """Rows of jobs, of answers."""
+    with psycopg.connect(url) as connection:
+        tables = ("procrastinate_jobs", "healthd_answers")
+        return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]  # type: ignore[index]
+
+
+async def gone(url: str) -> None:
+    """Until nothing of any look is left in the database."""
+    async with asyncio.timeout(10):
+        while await asyncio.to_thread(left_over, url) != [0, 0]:
+            await asyncio.sleep(0.05)
+
+
+async def test_what_a_worker_sees_is_what_a_look_returns_and_nothing_stays_behind(
+    installation: Installation, catalogue: str, hook: Receiver
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    installation.work(catalogue)
+    await desk.alive()
+    began = datetime.now(UTC)
+    seen = await desk.look()
+    assert values(seen)["status"] == 200
+    assert began <= seen.started <= datetime.now(UTC)
+    assert timedelta(0) < seen.duration < timedelta(seconds=2)
+    hook.script([503], path="/web")
+    failed = await desk.look()
+    assert values(failed)["up"] == 0
+    assert failed.observation is not None
+    assert "503" in failed.observation.note
+    many = await asyncio.gather(*(desk.look(("web", "slow")[n % 2]) for n in range(60)))  # more than there are turns
+    assert all(values(one)["status"] == 200 for one in many)
+    await gone(installation.url)
+
+
+async def test_without_a_worker_nobody_waits_for_long_and_one_that_comes_is_asked(
+    installation: Installation, catalogue: str
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    left = installation.work(catalogue)
+    await desk.alive()
+    left.stop()
+    await desk.alive(0)
+    near, far = await asyncio.wait_for(asyncio.gather(desk.look(), desk.look("far")), 10)
+    assert refusal(near).startswith("no worker answers at eu-west (last seen 20")
+    assert refusal(far) == (
+        "no worker answers at us-east (none has been seen): is `healthd worker --location us-east` running?"
+    )
+    assert (await asyncio.wait_for(desk.look(), 1)).error is not None  # known by now: it is said at once
+    assert desk.dispatch.standing()["eu-west"][1].startswith("no worker answers at eu-west")
+    installation.work(catalogue)
+    await desk.alive()
+    assert values(await desk.look())["status"] == 200
+    assert desk.dispatch.standing()["eu-west"] == (1, "")
+
+
+async def test_what_a_worker_that_is_told_to_stop_cannot_finish_another_does(
+    installation: Installation, catalogue: str, hook: Receiver
+) -> None:
+    desk = await installation.dispatch(catalogue.replace("timeout: 2s", "timeout: 15s"))
+    first = installation.work(catalogue, "first")
+    await desk.alive()
+    hook.script(["hang"], path="/slow")
+    look = asyncio.ensure_future(desk.look("slow"))
+    await hook.expect(1, path="/slow")
+    installation.work(catalogue, "second")
+    await desk.alive(2)
+    first.stop()  # it has a second to finish
+    assert values(await look)["status"] == 200
+    assert len(hook.to("/slow")) == 2
+    await gone(installation.url)
+
+
+async def test_another_definition_is_not_looked_at_until_the_worker_has_the_same(
+    installation: Installation, catalogue: str, hook: Receiver
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    worker = installation.work(catalogue.replace("/web", "/elsewhere").replace("name: slow", "name: slower"))
+    await desk.alive()
+    said = refusal(await desk.look())
+    assert said == "the worker at eu-west has another definition of shop/web: give it the same catalogue"
+    assert refusal(await desk.look("slow")) == "the worker at eu-west has no shop/slow: give it the same catalogue"
+    assert not hook.requests
+    installation.settings("worker", "system: {name: [}")
+    worker.reload()  # refused: it keeps what it had
+    assert "another definition" in refusal(await desk.look())
+    installation.settings("worker", catalogue)
+    worker.reload()
+    assert values(await desk.look())["status"] == 200
+
+
+async def test_a_variable_is_the_workers_own_and_its_values_do_not_come_back(
+    installation: Installation, hook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process has an environment of its own; here the two share one, so the default is told apart by its place."""
+    text = """
+system: {name: shop}
+checks:
+  - name: web
+    every: 1m
+    location: eu-west
+    probe: {type: http, url: "${SHOP_URL}/x", headers: {Authorization: "Bearer ${SHOP_TOKEN}"}}
+  - {name: other, every: 1m, probe: {type: http, url: "${NOT_NEEDED_THERE}"}}
+"""
+    monkeypatch.setenv("SHOP_URL", "http://daemon.invalid")
+    monkeypatch.setenv("SHOP_TOKEN", "as-the-daemon-has-it")
+    monkeypatch.setenv("NOT_NEEDED_THERE", "http://daemon.invalid")
+    desk = await installation.dispatch(text)
+    monkeypatch.setenv("SHOP_URL", hook.url)
+    monkeypatch.setenv("SHOP_TOKEN", "the-workers-own-secret")
+    monkeypatch.delenv("NOT_NEEDED_THERE")
+    installation.work(text)
+    await desk.alive()
+    hook.script([(500, {}, "who sent the-workers-own-secret?")], path="/x")
+    seen = await desk.look()
+    assert hook.requests[0].headers["authorization"] == "Bearer the-workers-own-secret"
+    assert seen.observation is not None
+    assert "who sent" in str(seen.observation.evidence)
+    assert "the-workers-own-secret" not in str(seen.observation)
+
+
+async def test_a_look_that_hangs_ends_with_its_time_and_does_not_hold_up_others(
+    installation: Installation, catalogue: str, hook: Receiver
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    installation.work(catalogue, capacity=2)
+    await desk.alive()
+    hook.decide(lambda request: "hang" if request.path == "/slow" else "ok")
+    seen = await desk.look("slow")
+    assert values(seen)["up"] == 0
+    assert seen.duration >= timedelta(seconds=1.9)
+    hanging = [asyncio.ensure_future(desk.look("slow")) for _ in range(6)]
+    assert values(await asyncio.wait_for(desk.look(), 2))["status"] == 200
+    for task in hanging:
+        task.cancel()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    await gone(installation.url)
+
+
+async def test_two_daemons_and_two_workers_prepare_the_database_together(
+    installation: Installation, catalogue: str
+) -> None:
+    installation.work(catalogue, "one")
+    installation.work(catalogue, "two")
+    desks = await asyncio.gather(*(installation.dispatch(catalogue, name) for name in ("a", "b", "c")))
+    for desk in desks:
+        await desk.alive(2)
+        assert values(await desk.look())["status"] == 200
+
+
+async def test_a_daemon_that_takes_over_withdraws_what_the_one_before_asked_for(
+    installation: Installation, catalogue: str, hook: Receiver
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    worker = installation.work(catalogue, capacity=1)
+    await desk.alive()
+    hook.decide(lambda request: "hang")
+    looks = [asyncio.ensure_future(desk.look("slow")) for _ in range(4)]
+    await hook.expect(1)
+    later = await installation.dispatch(catalogue, "later")
+    await later.alive()
+    hook.decide(None)
+    assert values(await later.look())["status"] == 200
+    for look in looks:
+        look.cancel()
+    await asyncio.gather(*looks, return_exceptions=True)
+    worker.stop()
+
+
+GRANTS = """
+CREATE ROLE {role} LOGIN PASSWORD 'narrow';
+GRANT SELECT, INSERT, UPDATE ON healthd_workers TO {role};
+GRANT INSERT, SELECT ON healthd_answers TO {role};
+GRANT SELECT, UPDATE, DELETE ON procrastinate_jobs TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON procrastinate_workers, procrastinate_events TO {role};
+GRANT SELECT, UPDATE ON procrastinate_periodic_defers TO {role};
+GRANT USAGE ON SEQUENCE procrastinate_events_id_seq TO {role};
+"""
+
+
+async def test_a_worker_needs_no_more_than_the_documented_rights(
+    installation: Installation, catalogue: str, postgres: PostgresServer
+) -> None:
+    desk = await installation.dispatch(catalogue)
+    name = installation.url.rsplit("/", 1)[1]
+    role = f"worker_{name}"
+    with psycopg.connect(installation.url, autocommit=True) as connection:
+        connection.execute(GRANTS.format(role=role))
+    installation.worker_url = postgres.url(name, user=role, password="narrow")
+    installation.work(catalogue)
+    await desk.alive()
+    assert values(await desk.look())["status"] == 200
+    await gone(installation.url)
+    with (
+        psycopg.connect(installation.worker_url) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT 1 FROM healthd_outcomes")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """The engine logs what its own jobs do."""
+    import logging
+
+    logger = logging.getLogger("procrastinate")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(level)
