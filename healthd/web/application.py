@@ -25,6 +25,7 @@ from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
 from healthd.web.forwarding import ToLeader
 from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders, WithoutNul
+from healthd.web.overload import Lanes, SharedAnswers
 from healthd.web.security import Gate, RequestError
 from healthd.web.templating import Templates
 from healthd.web.validators import EntityTags
@@ -48,6 +49,8 @@ def create_app(daemon: Daemon, *, now: Callable[[], datetime] = utc_now) -> Star
             Middleware(SecurityHeaders),
             Middleware(WithoutNul),
             Middleware(Arrival, settings=daemon.settings),
+            Middleware(SharedAnswers),
+            Middleware(Lanes),
             Middleware(HeadAsGet),
             Middleware(Compression),
             Middleware(EntityTags),

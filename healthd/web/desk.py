@@ -38,6 +38,7 @@ class Desk:
     gate: Gate
     templates: Templates
     now: Callable[[], datetime]
+    hooks: asyncio.Lock = field(default_factory=asyncio.Lock)  # sent twice at once, a webhook is acted upon once
     refusals: Throttle = field(default_factory=lambda: Throttle(REFUSALS, REFUSALS_EVERY))
 
     def session(self, request: Request) -> Session | None:

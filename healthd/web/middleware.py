@@ -141,7 +141,7 @@ class Compression:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _wants_gzip(Headers(scope=scope).get("accept-encoding", "")):
+        if not wants_gzip(Headers(scope=scope).get("accept-encoding", "")):
             await self._app(scope, receive, send)
             return
         started: Message | None = None
@@ -173,7 +173,8 @@ async def _compress(start: Message, body: Message) -> Message:
     return {**body, "body": small}
 
 
-def _wants_gzip(accepted: str) -> bool:
+def wants_gzip(accepted: str) -> bool:
+    """What an Accept-Encoding header says of gzip."""
     for part in accepted.split(","):
         coding, _, parameters = part.strip().partition(";")
         if coding.strip().lower() in ("gzip", "*"):

@@ -33,6 +33,24 @@ def test_secrets_stay_with_their_origin(url: str, location: str, kept: bool) -> 
 
 
 @pytest.mark.parametrize(
+    "location",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[fd00:ec2::254]/",
+        "//metadata.google.internal/computeMetadata/v1/",
+        "http://2852039166/",
+    ],
+)
+def test_what_is_looked_at_cannot_send_a_look_to_the_clouds_credentials(location: str) -> None:
+    request = HttpParams(url="http://a.example/").request
+    with pytest.raises(RedirectError, match="where clouds keep credentials"):
+        request.redirected(302, location, {})
+    there = HttpParams(url="http://169.254.169.254/").request  # a check may look there
+    assert there.redirected(302, "/latest", {}).url.path == "/latest"
+
+
+@pytest.mark.parametrize(
     ("method", "status", "followed"),
     [
         ("POST", 301, "GET"),

@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from socket import inet_aton
 from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict
@@ -76,6 +78,8 @@ class Request:
             raise RedirectError("redirect to something that is not a URL") from None
         if url.scheme not in ("http", "https") or not url.host:
             raise RedirectError(f"redirect to {shown(url)}, which is not HTTP")
+        if _is_metadata(url.host) and url.host != self.url.host:
+            raise RedirectError(f"redirect to {shown(url)}, where clouds keep credentials")
         method, body, headers = self.method, self.body, self.headers
         if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
             method, body = "GET", None
@@ -87,6 +91,17 @@ class Request:
             pairs = [f"{name}={value}" for name, value in cookies.items()]
             headers["Cookie"] = "; ".join([*filter(None, [headers.get("Cookie")]), *pairs])
         return replace(self, method=method, url=url.with_user(None), body=body, headers=headers)
+
+
+def _is_metadata(host: str) -> bool:
+    """Where a cloud tells its machines their credentials: a check may look there, what it looks at may not send it."""
+    try:
+        address = ip_address(host) if ":" in host else IPv4Address(inet_aton(host))  # 2852039166 is one, too
+    except (OSError, ValueError):
+        return host.rstrip(".").lower() in ("metadata", "metadata.google.internal", "instance-data.ec2.internal")
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_link_local or str(address) == "fd00:ec2::254"
 
 
 def _may_have_the_same(old: URL, new: URL) -> bool:

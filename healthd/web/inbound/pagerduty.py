@@ -59,7 +59,8 @@ async def receive(request: Request) -> Response:
     if event is None:
         return _answer("nothing to do")
     desk.require_ready()
-    return _answer(await _take(desk, event))
+    async with desk.hooks:
+        return _answer(await _take(desk, event))
 
 
 async def _take(desk: Desk, event: Event) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -49,14 +49,17 @@ async def receive(request: Request) -> Response:
     if not actions:
         return Response()
     desk.require_ready()
-    if await is_known(desk, SERVICE, key):
-        return Response()
-    actor = who(payload) + " (Slack)"
+    async with desk.hooks:
+        if not await is_known(desk, SERVICE, key):
+            await _take(desk, actions, who(payload) + " (Slack)")
+            await keep(desk, SERVICE, key)
+    return Response()
+
+
+async def _take(desk: Desk, actions: Iterable[tuple[str, str]], actor: str) -> None:
     for action, incident in actions:
         done = await _act(desk, action, incident, actor)
         log.info("webhook_taken", service=SERVICE, kind=action, incident=incident, actor=actor, done=done)
-    await keep(desk, SERVICE, key)
-    return Response()
 
 
 async def _act(desk: Desk, action: str, incident_id: str, actor: str) -> str:

@@ -1,0 +1,188 @@
+"""What a flood of requests may take: checks come first, then people who change something, then readers.
+
+`/metrics` and `/` say the same to everybody who is not signed in. While many ask, one rendering serves all who ask
+within ten times the time that it took, a second at most: so rendering takes about a tenth of one core, whoever asks how
+often. What cannot be shared is done by few at a time; whoever would wait too long is told to come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from healthd.web.desk import desk_of
+from healthd.web.errors import FOR_PROGRAMS, PROBLEM, as_json
+from healthd.web.middleware import wants_gzip
+from healthd.web.problem import RequestError
+from healthd.web.security import visitor_of
+
+MANY = 20  # requests within a second: from then on answers are shared
+SHARE = 10  # times the time it took to render: how long an answer is shared
+LONGEST = 1.0  # seconds
+KEPT = 32  # answers kept
+PUBLIC = ("/metrics", "/status", "/badge/")
+PIECE = 262_144  # bytes
+RETRY_AFTER = 2.0  # seconds
+Key = tuple[str, bytes, bool]
+
+
+@dataclass(slots=True)
+class _Shared:
+    """An answer, or one that is being made. Empty when it is not to be shared."""
+
+    made: asyncio.Future[list[Message]]
+    until: float = 0.0
+
+
+class SharedAnswers:
+    """One rendering for many who ask the same within a moment."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._recent: deque[float] = deque(maxlen=MANY)
+        self._kept: OrderedDict[Key, _Shared] = OrderedDict()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._kept.clear()  # whoever changed something sees that it is changed
+            return
+        if scope["method"] != "GET" or not _is_everybodys(scope):
+            await self._app(scope, receive, send)
+            return
+        now = asyncio.get_running_loop().time()
+        self._recent.append(now)
+        is_busy = len(self._recent) == MANY and now - self._recent[0] < 1
+        key = (scope["path"], scope["query_string"], wants_gzip(Headers(scope=scope).get("accept-encoding", "")))
+        found = self._kept.get(key)
+        messages: list[Message] = []
+        if is_busy and found is not None and (not found.made.done() or now < found.until):
+            messages = await found.made
+        await _send(messages, send) if messages else await self._make(key, scope, receive, send)
+
+    async def _make(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        shared = self._kept[key] = _Shared(loop.create_future())
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        messages: list[Message] = []
+
+        async def note(message: Message) -> None:
+            messages.append(message)
+
+        try:
+            await self._app(scope, receive, note)
+        finally:
+            shared.until = loop.time() + min(LONGEST, SHARE * (loop.time() - begun))
+            whole = len(messages) == 2 and messages[0]["status"] == 200 and not messages[1].get("more_body")
+            shared.made.set_result(messages if whole else [])
+        await _send(messages, send)
+
+
+async def _send(messages: list[Message], send: Send) -> None:
+    """In pieces: whoever takes an answer slowly holds one piece of it."""
+    for message in messages:
+        if message["type"] == "http.response.start":
+            await send({**message, "headers": list(message["headers"])})
+            continue
+        body, more = message.get("body", b""), bool(message.get("more_body"))
+        for at in range(0, max(1, len(body)), PIECE):
+            last = at + PIECE >= len(body)
+            await send({**message, "body": body[at : at + PIECE], "more_body": more or not last})
+
+
+def _is_everybodys(scope: Scope) -> bool:
+    """Whether the answer is the same for whoever asks without saying who they are."""
+    request = Request(scope)
+    if scope["path"].startswith(PUBLIC):
+        return True
+    if scope["path"] != "/" or not desk_of(request).gate.reads_openly:
+        return False
+    headers = request.headers
+    return not ("cookie" in headers or "authorization" in headers or visitor_of(request).user)
+
+
+class Lane:
+    """So many at once, half of them of one address; so many may wait, so long."""
+
+    def __init__(self, at_once: int, waiting: int, patience: float) -> None:
+        self._at_once, self._waiting, self._patience = at_once, waiting, patience
+        self._free = asyncio.Semaphore(at_once)
+        self._of: dict[str, asyncio.Semaphore] = {}
+        self._here: Counter[str] = Counter()  # by address: waiting or being answered
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Wait for it. Raises BusyError when that takes too long."""
+        if self._here.total() >= self._at_once + self._waiting:
+            raise BusyError
+        self._here[address] += 1
+        own = self._of.setdefault(address, asyncio.Semaphore(max(1, self._at_once // 2)))
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    async with asyncio.timeout(self._patience):
+                        await stack.enter_async_context(own)
+                        await stack.enter_async_context(self._free)
+                except TimeoutError:
+                    raise BusyError from None
+                yield
+        finally:
+            self._here[address] -= 1
+            if not self._here[address]:
+                del self._here[address], self._of[address]
+
+
+class Lanes:
+    """Few at a time. Probes of the platform and static files wait for nobody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._changes = Lane(64, 64, 10)
+        self._metrics = Lane(4, 40, 5)
+        self._reads = Lane(12, 120, 3)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        lane = self._lane(scope)
+        if lane is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            async with lane.turn(visitor_of(Request(scope)).address):
+                await self._app(scope, receive, send)
+        except BusyError as busy:
+            await _answer(scope, busy)(scope, receive, send)
+
+    def _lane(self, scope: Scope) -> Lane | None:
+        path = scope["path"]
+        if path in ("/healthz", "/readyz") or path.startswith("/static/"):
+            return None
+        if scope["method"] not in ("GET", "HEAD"):
+            return self._changes
+        return self._metrics if path == "/metrics" else self._reads
+
+
+class BusyError(RequestError):
+    """Too much is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "healthd is asked too much at once", "checks go on; try again", retry_after=RETRY_AFTER)
+
+
+def _answer(scope: Scope, busy: BusyError) -> Response:
+    """Said cheaply: there is no time for a page."""
+    if scope["path"].startswith(FOR_PROGRAMS):
+        return JSONResponse(as_json(busy), busy.status, dict(busy.headers), media_type=PROBLEM)
+    return PlainTextResponse(f"{busy.error}: {busy.hint}\n", busy.status, dict(busy.headers))
