@@ -9,17 +9,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.documents.pages import Command, blocks, commands, pages
+from tests.documents.pages import ROOT, Command, blocks, commands, pages
 from tests.documents.reader import GETTING_STARTED, Reader
 from tests.documents.terminal import Terminal
 from tests.servers.redis import RedisServer
 
+pytestmark = pytest.mark.timeout(300)  # the first test waits for all of getting-started
 # their exit code is what they found: 0 OK, 1 WARNING, 2 CRITICAL; 3 is wrong usage
 LEVELS = re.compile(r"^healthd (check|evaluate|incidents|incident|report|coverage|diagnose|route-test)\b")
 # outputs of a catalogue or a sandbox that only the page shows
 OTHER_WORLDS = {"coverage.md", "notifications.md", "sandbox.md"}
 PAGES = {"healthz", "readyz", "metrics", "incidents", "silences", "windows", "attestations", "schedule", "reports",
          "availability", "coverage", "configuration", "audit", "systems"}  # fmt: skip
+API = ROOT / "docs/api.md"
+PARAMETER = re.compile(r"\{.*?\}")
 OTHERS = [
     pytest.param(command, id=command.place)
     for page in pages()
@@ -91,6 +94,38 @@ def test_a_command_that_does_not_work_is_found_out(text: str, why: str, reader: 
 @pytest.mark.parametrize("command", OTHERS)
 def test_a_command_does_what_its_page_says(command: Command, reader: Reader) -> None:
     check(reader, command, reader.terminal())
+
+
+@pytest.mark.xdist_group("documents")
+def test_every_operation_of_the_api_is_told_of_and_every_one_told_of_exists(reader: Reader) -> None:
+    described = reader.api.get("/api/openapi.json").json()["paths"]
+    there = {(method.upper(), f"/api{path}") for path, kinds in described.items() for method in kinds}
+    told = {pair for line in API.read_text().splitlines() for pair in operations(line)}
+    assert {(method, PARAMETER.sub("{}", path)) for method, path in there} == told - {("POST", "/-/reload")}
+
+
+def operations(line: str) -> Iterator[tuple[str, str]]:
+    """Of a line of the table: `GET`, `POST /api/v1/a/{id}`, then `POST .../end` and paths that are read."""
+    if not re.match(r"\| `[A-Z]+[ `]", line):
+        return
+    named = re.findall(r"`(?:([A-Z]+) )?((?:/api/v1/|/-/|\.\.\./)[^`]*)`", line)
+    if not named:
+        return
+    base = PARAMETER.sub("{}", named[0][1])
+    for method in re.findall(r"`([A-Z]+)`", line):
+        yield method, base
+    for method, path in named:
+        short = PARAMETER.sub("{}", path)
+        over = base.rpartition("/")[0] if short.startswith(".../{}") else base
+        yield method or "GET", short.replace("...", over)
+
+
+@pytest.mark.xdist_group("documents")
+def test_the_query_of_storage_answers(reader: Reader) -> None:
+    (block,) = (b for b in blocks(ROOT / "docs/storage.md") if b.language == "sql")
+    query = block.text.partition("-- PostgreSQL")[0].replace("shop/web", "shop/website")
+    done = reader.terminal().type(f"sqlite3 healthd.db <<'SQL'\n{query}\nSQL")
+    assert re.search(r"^\d{4}-\d\d-\d\d [\d:]+\|", done.stdout, re.MULTILINE), done.stdout
 
 
 @pytest.mark.xdist_group("documents")

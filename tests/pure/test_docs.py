@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +15,7 @@ from healthd.notify import CHANNELS
 from healthd.sandbox.world import WORLDS
 from healthd.settings import PREFIX, Settings
 from tests.documents.examples import kind, mistakes
-from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, links, pages, words_in_code
+from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, commands, links, pages, words_in_code
 
 DOCS = ROOT / "docs"
 YAML = [pytest.param(b, id=b.place) for page in pages() for b in blocks(page) if b.language == "yaml"]
@@ -46,6 +47,19 @@ def test_an_example_is_valid(block: Block, tmp_path: Path) -> None:
     assert what, f"{block.place}: nobody knows what reads this"
     if what == "catalogue":
         assert not mistakes(block, tmp_path)
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=b.place) for p in pages() for b in blocks(p)])
+def test_a_block_can_be_read_by_its_language(block: Block) -> None:
+    match block.language:
+        case "json":
+            json.loads(block.text)
+        case "python":
+            compile(block.text, block.place, "exec")
+        case "sh" | "console":
+            assert commands(block), "nothing to type"
+        case "mermaid":
+            assert re.match(r"(flowchart|sequenceDiagram|stateDiagram)", block.text)
 
 
 def test_every_setting_named_exists() -> None:
@@ -150,6 +164,22 @@ def test_log_events_told_of_are_logged() -> None:
     made = tuple(re.findall(r'"([a-z]+_)" \+|f"([a-z]+_)\{', code))  # "incident_" + what happened
     begun = tuple(part for pair in made for part in pair if part)
     assert not {e for e in events if f'"{e}"' not in code and f"{e}=" not in code and not e.startswith(begun)}
+
+
+def test_messages_told_of_are_said() -> None:
+    """Sentences in `code` that troubleshooting quotes: their words stand in the sources, values aside."""
+    quoted = [
+        word for word in words_in_code(DOCS / "troubleshooting.md") if re.search(r"[a-z]{3,} [a-z]+ [a-z]+", word)
+    ]
+    code = " ".join(re.sub(r"[\"'{}\\`]", " ", "\n".join(SOURCES.values())).split())
+    missing = []
+    for sentence in quoted:
+        if sentence.startswith(("healthd ", "kubectl ")):
+            continue
+        parts = re.findall(r"(?<![A-Za-z])[a-z][a-z ,]{14,}", re.sub(r"[`:]", " : ", sentence))
+        missing += [part for part in parts if part.strip() not in code]
+    assert len(quoted) > 5
+    assert not missing
 
 
 def test_the_index_leads_to_every_page() -> None:
