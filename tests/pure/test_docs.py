@@ -156,6 +156,13 @@ def test_paths_in_the_pages_exist() -> None:
     assert not [word for word in sorted(named - own) if not list(ROOT.glob(word.rstrip("/")))]
 
 
+def test_targets_of_make_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word.split()[1] for page in pages() for word in words_in_code(page) if re.match(r"make [a-z-]+", word)}
+    assert named >= {"run", "bench"}
+    assert named <= targets
+
+
 def test_log_events_told_of_are_logged() -> None:
     """Troubleshooting quotes the log: `store_unavailable`."""
     page = DOCS / "troubleshooting.md"
