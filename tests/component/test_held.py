@@ -16,7 +16,7 @@ from healthd.model.incidents import Incident, Message, Notice, TimelineEntry
 from healthd.model.outcomes import Level
 from healthd.store import SqlStore
 from healthd.telling import Teller
-from tests.component.test_outbox import Desk
+from tests.component.outbox.desk import Desk
 from tests.factories import make_check
 from tests.servers.receiver import Receiver
 from tests.telling import make_incident, make_message, make_system

@@ -108,7 +108,7 @@ class Receiver:
         """Ask a function for each answer before script and default; None from it means: as usual."""
         self._decide = decide
 
-    def wait_for(self, count: int, timeout: float = 10, path: str = "") -> list[Request]:
+    def wait_for(self, count: int, timeout: float = 30, path: str = "") -> list[Request]:
         """The requests so far (to `path`) once there are `count`. Raises TimeoutError saying what has come instead."""
         with self._changed:
             if self._changed.wait_for(lambda: len(self.to(path)) >= count, timeout):
@@ -116,7 +116,7 @@ class Receiver:
         seen = [(r.method, r.path, r.body[:80]) for r in self.requests]
         raise TimeoutError(f"{len(self.to(path))} of {count} requests to {path or 'any path'} in {timeout} s: {seen}")
 
-    async def expect(self, count: int, timeout: float = 10, path: str = "") -> list[Request]:
+    async def expect(self, count: int, timeout: float = 30, path: str = "") -> list[Request]:
         """`wait_for` for a coroutine: the event loop goes on meanwhile."""
         return await asyncio.to_thread(self.wait_for, count, timeout, path)
 
