@@ -64,11 +64,18 @@ class SharedAnswers:
         self._recent.append(now)
         is_busy = len(self._recent) == MANY and now - self._recent[0] < 1
         key = (scope["path"], scope["query_string"], wants_gzip(Headers(scope=scope).get("accept-encoding", "")))
-        found = self._kept.get(key)
-        messages: list[Message] = []
-        if is_busy and found is not None and (not found.made.done() or now < found.until):
-            messages = await found.made
+        messages = await self._known(key, now, is_busy)
         await _send(messages, send) if messages else await self._make(key, scope, receive, send)
+
+    async def _known(self, key: Key, now: float, is_busy: bool) -> list[Message]:
+        """An answer that is being made, or while many ask one that was made just now; nothing where there is none."""
+        for _ in range(2):  # whoever makes it may be sent away: then one of those who wait for it makes it
+            found = self._kept.get(key)
+            if found is None or (found.made.done() and not (is_busy and now < found.until)):
+                break
+            if messages := await asyncio.shield(found.made):
+                return messages
+        return []
 
     async def _make(self, key: Key, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()

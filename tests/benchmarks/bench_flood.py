@@ -50,9 +50,12 @@ async def _ask(session: aiohttp.ClientSession, url: str, tally: Tally, lost: lis
 async def _flood(url: str, rate: float, seconds: float, keep: bool) -> Tally:
     """Asks at the rate it was told, whether or not answers come: a flood does not wait."""
     tally, lost = Tally([], {}, 0), list[str]()
-    connector = aiohttp.TCPConnector(limit=90, force_close=not keep)
+    connector = aiohttp.TCPConnector(limit=45, force_close=not keep)
     timeout = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
+        asyncio.TaskGroup() as group,
+    ):
         began = time.monotonic()
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.daemon import Daemon
+from tests.e2e.daemon import TOKEN, Daemon
 from tests.servers.cable import Cable
 from tests.servers.postgres import PostgresServer
 from tests.servers.receiver import Receiver
@@ -95,8 +95,27 @@ def test_one_leads_and_any_of_them_answers(start: Start) -> None:
         daemon.until(lambda d=daemon: d.get("/api/v1/checks/shop/web")["status"] == "ok", what="asked of the leader")
         assert daemon.http.post("/api/v1/checks/shop/web/run").status_code == 200
         assert "shop/web" in daemon.http.get("/").text
-    standby = next(daemon for daemon in replicas if daemon is not leader)
+    standby, other = [daemon for daemon in replicas if daemon is not leader]
     assert standby.metric("healthd_check_status", check="web") is None
+    cookie = signed_in_and_out(standby)
+    for daemon in (leader, other):
+        with httpx.Client(base_url=daemon.url, cookies=cookie) as thief:
+            assert "Sign in to run it now" in thief.get("/checks/shop/web").text
+
+
+def signed_in_and_out(replica: Daemon) -> dict[str, str]:
+    """The cookie of somebody who ran a check in a browser that a Service led to `replica`, and then signed out."""
+    with httpx.Client(base_url=replica.url, headers={"Origin": replica.url, "Sec-Fetch-Site": "same-origin"}) as client:
+        asked = {"token": TOKEN, "name": "ada", "next": "/"}
+        assert client.post("/sign-in", data=asked).status_code == 303
+        cookie = dict(client.cookies)
+        shown = client.get("/checks/shop/web").text
+        form = {"form_key": shown.partition('name="form_key" value="')[2].partition('"')[0]}
+        assert client.post("/checks/shop/web/run", data=form).status_code == 303
+        assert client.post("/sign-out", data=form).status_code == 303
+    by_ada = [entry["action"] for entry in replica.get("/api/v1/audit?actor=ada")["entries"]]
+    assert by_ada == ["sign out", "run", "sign in"]
+    return cookie
 
 
 def test_a_killed_leader_is_followed_and_nobody_is_told_twice(start: Start, hook: Receiver) -> None:
