@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ class Engine:
         self._connections = connections
         self._pool: psycopg_pool.AsyncConnectionPool[Any] | None = None
         self.app: procrastinate.App
+        self.broken = asyncio.Event()  # what the engine runs by itself may have ended
 
     async def open(self) -> None:
         """Connect. Harmless when open."""
@@ -44,6 +46,8 @@ class Engine:
             return
         import procrastinate
         import psycopg_pool
+
+        from healthd.workers.connector import WatchedConnector
 
         with self._explained():
             async with await self.listener():  # a pool would not say why it cannot connect
@@ -58,7 +62,7 @@ class Engine:
                 open=False,
             )
             await pool.open(wait=True, timeout=PATIENCE)
-            self.app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+            self.app = procrastinate.App(connector=WatchedConnector(self.broken))
             await self.app.open_async(pool)
         self._pool = pool
 

@@ -77,8 +77,8 @@ class Switchboard:
             self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def turn(self) -> dict[str, Presence]:
-        """What is due again and again: the clock, answers nobody told us of, looks whose worker is gone. How the workers
-        stand, by location."""
+        """What is due again and again: the clock, answers nobody told us of, looks whose worker is gone. Returns how
+        the workers stand, by location."""
         self._offset = await self._board.clock() - asyncio.get_running_loop().time()
         self._early.clear()
         if self._calls:

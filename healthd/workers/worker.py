@@ -135,12 +135,10 @@ class Worker:
                 return
         board = Board(self._engine)
         await self._beat(board)
-        engine = asyncio.get_running_loop().create_task(self._take_jobs(board))
-        beating = asyncio.get_running_loop().create_task(self._keep_beating(board))
-        told = asyncio.get_running_loop().create_task(self._stopping.wait())
+        works = (self._take_jobs(board), self._keep_beating(board), self._stopping.wait(), self._engine.broken.wait())
+        tasks = tuple(asyncio.ensure_future(work) for work in works)
         self.unready = ""
         log.info("ready", location=self.location, checks=len(self._looks.checks), looks_at_once=self._capacity)
-        tasks = (engine, beating, told)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -148,8 +146,10 @@ class Worker:
         for task in tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+        if not self._stopping.is_set():
+            self._away("the connection to the database broke")
 
-    async def _end_serving(self, board: Board, tasks: tuple[asyncio.Task[Any], ...]) -> None:
+    async def _end_serving(self, board: Board, tasks: tuple[asyncio.Future[Any], ...]) -> None:
         """Say so first, that nobody hands over more; then finish what is under way, or break it off after the grace."""
         with suppress(StoreError, TimeoutError):
             await asyncio.wait_for(self._beat(board, gone=True), 2)
