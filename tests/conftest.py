@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # each module holds one server's class and its fixtures
 pytest_plugins = [
@@ -31,6 +32,9 @@ FILES = ("component/", "pure/")  # a module each; tests of other folders go wher
 SHARED = frozenset({"ask", "browser", "calm", "database", "itself", "kube", "quiet_daemon", "running"})
 # begun first, so that nothing long is left for the end
 ORDER = ("e2e/test_sandbox_worlds", *FOLDERS, "e2e/", "component/test_sandbox", "component/test_schedule", "component/")
+
+# by hand: pytest --hypothesis-profile=long -n0 tests/pure/test_fuzz_*.py
+settings.register_profile("long", max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def pytest_configure(config: pytest.Config) -> None:

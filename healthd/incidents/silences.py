@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import translate
 from functools import lru_cache
-from re import _constants as op  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from healthd.incidents.lifecycle import Decision
 from healthd.model.catalogue import Check
 from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import Level
+from healthd.model.pattern_cost import steps
 from healthd.model.records import Record
 from healthd.model.silences import LONGEST, Matcher, Silence, SilenceError
 from healthd.model.units import format_duration
@@ -23,8 +23,8 @@ from healthd.model.units import format_duration
 KIND = "silence"
 OWN = ("system", "check", "name", "severity", "level", "playbook", "incident")
 MAX_MATCHERS, MAX_VALUE = 20, 200
+MAX_STEPS = 1e8  # of an expression on a value: some tenths of a second
 _WRITTEN = re.compile(r"\s*([A-Za-z_][\w./-]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
-_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 
 def facts(incident: Incident, check: Check) -> Mapping[str, str]:
@@ -172,31 +172,10 @@ def _expression(operator: str, value: str) -> re.Pattern[str]:
 
 def _check_expression(matcher: Matcher) -> None:
     try:
-        tree = _parser.parse(matcher.value)
+        cost = steps(re.compile(matcher.value), MAX_VALUE)
     except (re.error, RecursionError, OverflowError) as error:
         raise SilenceError(f"{matcher}: no regular expression: {error}") from None
-    if _repeats_repeats(tree):
+    if math.isinf(cost):
         raise SilenceError(f"{matcher}: a repetition within a repetition may take for ever", "write a+ for (a+)+")
-
-
-def _repeats_repeats(tree: Any, inside: bool = False) -> bool:
-    """Whether something unbounded is repeated without a bound: what such an expression costs grows exponentially."""
-    for kind, value in tree:
-        unbounded = kind in _REPEATS and value[1] > MAX_VALUE
-        if unbounded and inside:
-            return True
-        for part in _parts(kind, value):
-            if _repeats_repeats(part, inside or unbounded):
-                return True
-    return False
-
-
-def _parts(kind: Any, value: Any) -> list[Any]:
-    if kind is op.BRANCH:
-        return list(value[1])
-    if kind is op.ATOMIC_GROUP:
-        return [value]
-    if kind is op.GROUPREF_EXISTS:
-        return [part for part in value[1:] if part is not None]
-    nested = kind is op.SUBPATTERN or kind in _REPEATS or kind in (op.ASSERT, op.ASSERT_NOT)
-    return [value[-1]] if nested else []
+    if cost > MAX_STEPS:
+        raise SilenceError(f"{matcher}: so many repetitions may take for ever", "write one .* for several")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Annotated, Any, ClassVar
 
@@ -18,7 +18,7 @@ from healthd.model.redact import Redactor
 from healthd.model.units import Unit
 from healthd.probes.base import DOWN, MeasureInfo, Params, ProbeContext
 from healthd.probes.network import FAMILIES, IpFamily, Stage, patience, shared_resolver
-from healthd.probes.patterns import regular_expression
+from healthd.probes.patterns import apart_if_costly, regular_expression, search
 from healthd.probes.tls_errors import explain_failure
 from healthd.probes.tls_options import TlsOptions, tls_context
 from healthd.probes.tls_peer import opened_at, secure
@@ -129,7 +129,7 @@ async def _listen(params: TcpParams, reader: asyncio.StreamReader, writer: async
         await writer.drain()
     if params.expect is None:
         return ""
-    while not re.search(params.expect, talk.heard.decode("utf-8", "replace")):
+    while not await _found(params.expect, talk.heard.decode("utf-8", "replace")):
         if len(talk.heard) >= _HEARD_MAX:
             return f"the first {_HEARD_MAX} bytes do not match {params.expect!r}"
         part = await reader.read(_HEARD_MAX - len(talk.heard))
@@ -138,6 +138,10 @@ async def _listen(params: TcpParams, reader: asyncio.StreamReader, writer: async
         talk.heard += part
     talk.add("response_time", perf_counter() - began)
     return ""
+
+
+async def _found(pattern: str, text: str) -> bool:
+    return await apart_if_costly([(pattern, len(text))], partial(search, pattern, text)) is not None
 
 
 def _observation(params: TcpParams, talk: _Talk, note: str) -> Observation:

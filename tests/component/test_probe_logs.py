@@ -173,6 +173,28 @@ async def test_what_cannot_be_read_in_time_is_left_for_the_next_look(log: Path, 
     assert looks > 1
 
 
+async def test_a_line_made_for_a_pattern_is_told(log: Path, look: Looker) -> None:
+    ask: dict[str, Any] = {"glob": str(log), "patterns": r"ERROR (\S+\s*)+!"}
+    await look(**ask)
+    append(log, "ERROR " + "a" * 100)
+    with pytest.raises(ProbeError, match="avoid repetitions within repetitions"):
+        await look(**ask)
+
+
+async def test_long_lines_are_looked_at_elsewhere_and_count_the_same(log: Path, look: Looker) -> None:
+    ask: dict[str, Any] = {
+        "glob": str(log),
+        "patterns": r"a.*b.*c",
+        "exclude": "x.*y.*z",
+        "numbers": {"n": r"b.*=(\d+)"},
+    }
+    await look(**ask)
+    long = "-" * 5000
+    append(log, f"a{long}b{long}c=7", "abc=5", f"abc{long}x{long}y{long}z", "nothing")
+    seen = values(await look(**ask))
+    assert (seen["matches"], seen["n_max"]) == (2, 7)
+
+
 # -- by time
 
 

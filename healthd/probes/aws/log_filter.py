@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from healthd.model.redact import Redactor
 from healthd.probes.aws.account import Page
+from healthd.probes.patterns import search_all
 
 __all__ = ["EventScan"]
 
@@ -43,10 +44,10 @@ class EventScan:
         self.count += 1
         self.newest = max(self.newest, timestamp)
         self.kept.append(self.redact(message.strip()[:_SAMPLE]))
-        found = self.extract.search(message) if self.extract is not None else None
+        found = search_all(self.extract, [message])[0] if self.extract is not None else None
         if found is None:
             return
-        value = self.redact((found[1] if found.re.groups else found[0]) or "")[:_VALUE]
+        value = self.redact(found[1 if len(found) > 1 else 0] or "")[:_VALUE]
         if value in self.values or len(self.values) < _VALUES_MAX:
             self.values[value] += 1
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from healthd.model.redact import Redactor
+from healthd.probes.patterns import search_all
 
 __all__ = ["LineScan"]
 
@@ -53,7 +54,7 @@ class LineScan:
 
     def _count(self, line: str) -> None:
         self.lines += 1
-        matches = self.pattern is not None and self.pattern.search(line) is not None
+        matches = self.pattern is not None and search_all(self.pattern, [line])[0] is not None
         self.matched += matches
         slow = self._is_slow(line)
         self.slow_queries += slow

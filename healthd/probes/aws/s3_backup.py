@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from healthd.probes.aws.probe import Asker, AwsProbe, count_of
 from healthd.probes.base import MeasureInfo, Observation, OneOrMany, ProbeError
 from healthd.probes.date_template import check_dates, fill_dates
 from healthd.probes.paths import shown
-from healthd.probes.patterns import regular_expression
+from healthd.probes.patterns import regular_expression, search
 
 LIST_OBJECTS = Operation("s3", "list_objects_v2", "s3:ListBucket", "Contents", "arn:aws:s3:::{Bucket}")
 _LISTED = 5
@@ -61,7 +60,7 @@ class S3BackupParams(AwsParams):
         """Whether an object belongs to the backups; what ends with a slash is a console's folder."""
         if key.endswith("/") or (self.suffix and not key.endswith(self.suffix)):
             return False
-        return self.match is None or re.search(self.match, key) is not None
+        return self.match is None or search(self.match, key) is not None
 
 
 class S3BackupProbe(AwsProbe):

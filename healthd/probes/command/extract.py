@@ -12,6 +12,7 @@ from healthd.model.units import Unit, UnitError, parse_quantity
 from healthd.probes.base import Measurement, ProbeError
 from healthd.probes.command.params import Extract, JsonExtract
 from healthd.probes.json_path import parse_json_path
+from healthd.probes.patterns import search
 from healthd.probes.scale import base_unit, scaled
 
 
@@ -19,7 +20,7 @@ def from_text(text: str, wanted: Mapping[str, Extract]) -> list[Measurement]:
     """One for each pattern that is found; ^ and $ stand for lines. Raises ProbeError when it captured no number."""
     found = []
     for name, extract in wanted.items():
-        match = re.search(extract.pattern, text, re.MULTILINE)
+        match = search(extract.pattern, text, re.MULTILINE)
         if match is not None and match[1] is not None:
             found.append(_measurement(name, _read_text(name, match[1], extract.unit)))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from healthd.model.catalogue import Threshold
@@ -17,6 +18,7 @@ from healthd.probes.command.extract import from_json, from_text
 from healthd.probes.command.params import CommandParams
 from healthd.probes.command.plugin import parse_plugin_output
 from healthd.probes.command.run import run_program
+from healthd.probes.patterns import apart_if_costly
 from healthd.probes.scale import base_unit
 
 _PLUGIN_STATUSES = (Level.OK, Level.WARNING, Level.CRITICAL)
@@ -63,7 +65,9 @@ class CommandProbe:
             finished = await run_program(params, context, context.limits.max_command_output_bytes)
             evidence = _evidence(finished.stdout, finished.stderr, redact, context)
             judge = _plugin if params.format == "plugin" else _text
-            return judge(params, finished, redact, evidence)
+            size = len(finished.stdout.data) + len(finished.stderr.data)
+            looks = [(extract.pattern, size) for extract in params.extract.values()]
+            return await apart_if_costly(looks, partial(judge, params, finished, redact, evidence))
         except ChildError as error:
             evidence = _evidence(error.stdout, error.stderr, redact, context)
             raise ProbeError(f"{params.argv[0]} {error} and was stopped", error.kind, evidence) from None

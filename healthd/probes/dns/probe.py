@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -20,6 +19,7 @@ from healthd.probes.dns.message import TYPES, MessageError, Record, encode_name,
 from healthd.probes.dns.transport import PORT, Asked, ask, system_servers
 from healthd.probes.http.params import Pattern
 from healthd.probes.network import explain_os_error, no_answer, patience, shared_resolver
+from healthd.probes.patterns import search
 
 Kind = Literal["A", "AAAA", "CNAME", "MX", "TXT", "NS", "CAA", "SOA", "SRV", "PTR"]
 _SHOWN = 20
@@ -190,6 +190,6 @@ def _unexpected(params: DnsParams, there: set[str]) -> list[str]:
         if beside and params.match == "exact":
             problems.append(f"{', '.join(beside)} is not expected")
     pattern = params.expect_pattern
-    if pattern is not None and not any(re.search(pattern, value) for value in there):
+    if pattern is not None and not any(search(pattern, value) for value in there):
         problems.append(f"no {params.record} record matches {pattern!r}")
     return problems

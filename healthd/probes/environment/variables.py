@@ -11,6 +11,7 @@ from pathlib import Path
 
 from healthd.probes.base import ProbeError
 from healthd.probes.paths import shown
+from healthd.probes.patterns import search
 
 _FILE_MAX = 1_000_000
 _LINE = re.compile(rb"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$")
@@ -40,7 +41,7 @@ def of_programs(pattern: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for process in psutil.process_iter():
         try:
-            if process.pid == os.getpid() or not re.search(pattern, " ".join(process.cmdline())):
+            if process.pid == os.getpid() or not search(pattern, " ".join(process.cmdline())):
                 continue
             found[str(process.pid)] = {name for name, value in process.environ().items() if value}
         except (psutil.NoSuchProcess, psutil.ZombieProcess):

@@ -31,6 +31,7 @@ from healthd.probes.files.pattern import Pattern, check_glob, make_pattern
 from healthd.probes.files.search import Found, Search, SearchError, each_once
 from healthd.probes.files.summary import Summary
 from healthd.probes.paths import shown
+from healthd.probes.patterns import search_all
 
 Which = Literal["newest", "all"]
 _SHOWN_PROBLEMS = 10
@@ -153,7 +154,7 @@ def _chosen(params: FilesParams, patterns: list[Pattern], look: _Look) -> Iterat
                 continue
             if params.max_age is not None and age > params.max_age.total_seconds():
                 continue
-            if match is None or match.search(found.path.rpartition("/")[2]):
+            if match is None or search_all(match, [found.path.rpartition("/")[2]])[0]:
                 yield found
 
 

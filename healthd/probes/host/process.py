@@ -17,6 +17,7 @@ from healthd.model.units import Unit, format_duration, format_value
 from healthd.probes import base
 from healthd.probes.base import Evidence, MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 from healthd.probes.blocking import Stop, blocking_calls
+from healthd.probes.patterns import search
 
 if TYPE_CHECKING:
     import psutil
@@ -153,7 +154,7 @@ def _fits(process: psutil.Process, params: ProcessParams) -> bool:
     if params.match is None:
         return True
     line = " ".join(process.cmdline()) or process.name()
-    return re.search(params.match, line) is not None
+    return search(params.match, line) is not None
 
 
 def _open_files_ratio(process: psutil.Process) -> float | None:

@@ -13,6 +13,7 @@ from healthd.model.outcomes import Measurement
 from healthd.model.units import Unit, UnitError, format_value
 from healthd.probes.http.params import Extraction, HttpParams
 from healthd.probes.json_path import parse_json_path
+from healthd.probes.patterns import search
 from healthd.probes.scale import scaled
 
 
@@ -38,8 +39,20 @@ class Findings:
     measurements: list[Measurement] = field(default_factory=list)
 
 
+def looks(params: HttpParams, answer: Answered) -> Iterator[tuple[str, int]]:
+    """The patterns that `examine` looks for, and in how many characters at most."""
+    for name, pattern in params.expect_headers.items():
+        yield pattern, len(answer.headers.get(name, ""))
+    for body_pattern in (params.body_pattern, params.body_not_pattern):
+        if body_pattern is not None:
+            yield body_pattern, len(answer.body)
+
+
 def examine(params: HttpParams, answer: Answered) -> Findings:
-    """Hold the answer against everything the parameters expect, and extract what they ask for."""
+    """Hold the answer against everything the parameters expect, and extract what they ask for.
+
+    May block for seconds where a pattern is costly: see `looks` and `apart_if_costly`. Raises ProbeError then.
+    """
     found = Findings()
     if not any(low <= answer.status <= high for low, high in params.status):
         found.problems.append(f"status {answer.status}, expected {_statuses(params)}")
@@ -70,15 +83,15 @@ def _header_problems(params: HttpParams, answer: Answered) -> Iterator[str]:
         value = answer.headers.get(name)
         if value is None:
             yield f"no {name} header"
-        elif not re.search(pattern, value):
+        elif search(pattern, value) is None:
             yield f"the {name} header is {_short(value)}, expected to match {pattern!r}"
 
 
 def _body_problems(params: HttpParams, answer: Answered) -> Iterator[str]:
     text = decode(answer)
-    if params.body_pattern is not None and not re.search(params.body_pattern, text):
+    if params.body_pattern is not None and search(params.body_pattern, text) is None:
         yield f"the body does not match {params.body_pattern!r}" + _within(answer)
-    if params.body_not_pattern is not None and (hit := re.search(params.body_not_pattern, text)):
+    if params.body_not_pattern is not None and (hit := search(params.body_not_pattern, text)):
         yield f"the body holds {_short(hit[0])}, which {params.body_not_pattern!r} forbids"
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from healthd.model.catalogue import Threshold
 from healthd.model.outcomes import Observation
 from healthd.probes.base import DOWN, MeasureInfo, Params, ProbeContext
+from healthd.probes.http.assertions import looks
 from healthd.probes.http.measures import MEASURES
 from healthd.probes.http.params import HttpParams
 from healthd.probes.network import patience
+from healthd.probes.patterns import apart_if_costly
 from healthd.probes.scale import base_unit
 
 
@@ -45,4 +48,5 @@ class HttpProbe:
                     answer = await exchange.exchange(session, params, trail, timings, context.limits.max_body_bytes)
             except FAILURES as error:
                 return await observe.failed(error, params, trail, timings, context)
-        return observe.answered(params, answer, trail, timings, context)
+        judge = partial(observe.answered, params, answer, trail, timings, context)
+        return await apart_if_costly(looks(params, answer), judge)

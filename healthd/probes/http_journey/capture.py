@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from healthd.probes.http.assertions import Answered, decode
 from healthd.probes.http_journey.params import Capture
+from healthd.probes.patterns import search
 
 _LONGEST = 100_000  # characters of one value; a token is some thousands
 
@@ -29,6 +29,14 @@ def captured(
         except NotFoundError as error:
             problems.append(f"{error}, wanted as {{{{{name}}}}}")
     return values, problems
+
+
+def looks(wanted: Mapping[str, Capture], answer: Answered) -> Iterator[tuple[str, int]]:
+    """The patterns that `captured` looks for, and in how many characters at most."""
+    for capture in wanted.values():
+        if capture.regex is not None:
+            text = answer.body if capture.header is None else answer.headers.get(capture.header, "")
+            yield capture.regex, len(text)
 
 
 def _value(capture: Capture, answer: Answered, cookies: Mapping[str, str]) -> Any:
@@ -61,10 +69,10 @@ def _from_json(path: Any, answer: Answered) -> Any:
 
 
 def _found(pattern: str, text: str, where: str) -> str:
-    match = re.search(pattern, text)
-    if match is None:
+    found = search(pattern, text)
+    if found is None:
         raise NotFoundError(f"{where} does not match {pattern!r}")
-    return match[1] or "" if match.re.groups else match[0]
+    return found[1 if len(found) > 1 else 0] or ""
 
 
 def _there(value: str | None, otherwise: str) -> str:

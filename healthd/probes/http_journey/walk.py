@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -17,15 +18,17 @@ from healthd.model.outcomes import Evidence, Measurement
 from healthd.model.units import Unit
 from healthd.probes.base import ProbeContext
 from healthd.probes.http import observe
-from healthd.probes.http.assertions import Findings, examine
+from healthd.probes.http.assertions import Findings, examine, looks
 from healthd.probes.http.exchange import Answer, Trail, exchange, session_for
 from healthd.probes.http.failures import FAILURES, explain
 from healthd.probes.http.request import Request, shown
 from healthd.probes.http.timings import timed
 from healthd.probes.http_journey.capture import captured
+from healthd.probes.http_journey.capture import looks as capture_looks
 from healthd.probes.http_journey.params import JourneyParams, Step
 from healthd.probes.http_journey.template import as_text
 from healthd.probes.network import patience
+from healthd.probes.patterns import apart_if_costly
 
 _SECRET_KEY = re.compile(r"passw|secret|token|key|pin\b|otp|code", re.IGNORECASE)
 
@@ -80,7 +83,8 @@ class Walk:
                 note = explain(error, trail, timings, self.context.timeout)
                 raise StepFailedError(note, observe.redirects(trail)) from None
         self._previous = trail.request.url
-        self._examine(step, filled, answer, trail)
+        patterns = [*capture_looks(step.capture, answer), *looks(filled, answer)]
+        await apart_if_costly(patterns, partial(self._examine, step, filled, answer, trail))
 
     def _examine(self, step: Step, filled: Step, answer: Answer, trail: Trail) -> None:
         self.measurements += [

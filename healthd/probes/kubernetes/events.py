@@ -18,7 +18,7 @@ from healthd.probes.kubernetes.access import Rule
 from healthd.probes.kubernetes.listing import Kind, list_everywhere, list_rules
 from healthd.probes.kubernetes.params import ClusterParams, Names, Namespaces, listed_names, matcher
 from healthd.probes.kubernetes.values import ago, moment
-from healthd.probes.patterns import regular_expression
+from healthd.probes.patterns import regular_expression, search_all
 
 __all__ = ["KubernetesEventsProbe"]
 
@@ -129,8 +129,8 @@ def _select(events: Sequence[Event], params: EventsParams, now: datetime) -> lis
     ]
     for pattern, field in ((params.object, "object"), (params.message, "message")):
         if pattern is not None:
-            search = re.compile(pattern).search
-            found = [event for event in found if search(getattr(event, field))]
+            hits = search_all(re.compile(pattern), [getattr(event, field) for event in found])
+            found = [event for event, hit in zip(found, hits, strict=True) if hit]
     return found
 
 

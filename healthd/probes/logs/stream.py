@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from healthd.probes.logs.patterns import compiled
-from healthd.probes.logs.scan import Matcher, Piece, scan_piece
+from healthd.probes.logs.scan import Matcher, Piece, excluded, scan_piece
 
 __all__ = ["LineScanner", "readable"]
 
@@ -27,7 +27,7 @@ class LineScanner:
         self.lines = 0
         self.bytes = 0
         self.samples: deque[bytes] = deque(maxlen=keep)
-        self._ignore = compiled(ignore).search if ignore is not None else None
+        self.ignore = compiled(ignore) if ignore is not None else None
         self._counting = [_Counting(self, name) for name in patterns]
         self._matchers = [Matcher(compiled(patterns[c.name]), c.hit) for c in self._counting]
         self._rest = b""
@@ -62,10 +62,6 @@ class LineScanner:
         for start, end in sorted(places)[-(self.samples.maxlen or 0) :]:
             self.samples.append(piece.data[start : min(end, start + _SAMPLE_BYTES)])
 
-    def counts(self, line: bytes) -> bool:
-        """Whether a line that matches is not to be ignored."""
-        return self._ignore is None or self._ignore(line) is None
-
 
 class _Counting:
     """Of one pattern: where the last lines of the piece are that it was found in."""
@@ -77,7 +73,7 @@ class _Counting:
 
     def hit(self, data: bytes, start: int, end: int, _match: object) -> None:
         """Take a line."""
-        if self._scanner.counts(data[start:end]):
+        if not excluded(self._scanner.ignore, data, start, end):
             self._scanner.matches[self.name] += 1
             self.last.append((start, end))
 

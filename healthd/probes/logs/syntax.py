@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from re import _constants as op  # type: ignore[attr-defined]
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
-LOOKING = (op.ASSERT, op.ASSERT_NOT)
+from healthd.model.pattern_trees import LOOKING, REPEATS, parts, walk
+
+__all__ = ["LOOKING", "NEWLINE", "REPEATS", "category", "has_wide_set", "letters", "members", "parse", "parts", "walk"]
+
 NEWLINE = 10
 
 Letters = frozenset[int]  # the bytes that may stand in one place
@@ -24,26 +26,6 @@ _CATEGORIES = {
 def parse(pattern: bytes) -> Any:
     """The tree of a pattern for lines: ^ and $ stand for the ends of each. A new one each time. Raises re.error."""
     return _parser.parse(pattern, re.MULTILINE)
-
-
-def walk(tree: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """Every part of a pattern, and the parts of these."""
-    for kind, value in tree:
-        yield kind, value
-        for part in parts(kind, value):
-            yield from walk(part)
-
-
-def parts(kind: Any, value: Any) -> Sequence[Any]:
-    """The trees below one."""
-    if kind is op.BRANCH:
-        return value[1]  # type: ignore[no-any-return]
-    if kind is op.ATOMIC_GROUP:
-        return [value]
-    if kind is op.GROUPREF_EXISTS:
-        return [part for part in value[1:] if part is not None]
-    last = kind is op.SUBPATTERN or kind in REPEATS or kind in LOOKING
-    return [value[-1]] if last else ()
 
 
 def has_wide_set(pattern: bytes) -> bool:

@@ -6,6 +6,9 @@ import math
 import re
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Any
+
+from healthd.probes.logs.scan import excluded
 
 _SAMPLES = 5
 _SAMPLE_BYTES = 4000
@@ -23,9 +26,9 @@ class Lines:
     count: int = 0
     samples: deque[bytes] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
-    def hit(self, piece: bytes, start: int, end: int, match: re.Match[bytes]) -> None:
+    def hit(self, piece: bytes, start: int, end: int, match: Any) -> None:
         """Take a line."""
-        if self.exclude is not None and self.exclude.search(piece[start:end]):
+        if excluded(self.exclude, piece, start, end):
             return
         self.count += 1
         self.samples.append(piece[start : min(end, start + _SAMPLE_BYTES)])
@@ -39,10 +42,10 @@ class Words:
     counts: Counter[bytes] = field(default_factory=Counter)
     forgotten: bool = False
 
-    def hit(self, piece: bytes, start: int, end: int, match: re.Match[bytes]) -> None:
+    def hit(self, piece: bytes, start: int, end: int, match: Any) -> None:
         """Take a line."""
         word = match[1]
-        if word is None or (self.exclude is not None and self.exclude.search(piece[start:end])):
+        if word is None or excluded(self.exclude, piece, start, end):
             return
         self.counts[word[:_WORD_BYTES]] += 1
         if len(self.counts) > _WORDS_MAX:
@@ -61,13 +64,13 @@ class Numbers:
     buckets: Counter[int] = field(default_factory=Counter)
     zeros: int = 0
 
-    def hit(self, piece: bytes, start: int, end: int, match: re.Match[bytes]) -> None:
+    def hit(self, piece: bytes, start: int, end: int, match: Any) -> None:
         """Take a line."""
         try:
             number = float(match[1])
         except (TypeError, ValueError):
             return
-        if not math.isfinite(number) or (self.exclude is not None and self.exclude.search(piece[start:end])):
+        if not math.isfinite(number) or excluded(self.exclude, piece, start, end):
             return
         self.count += 1
         self.total += number

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from healthd.probes.patterns import regular_expression
+from healthd.probes.patterns import regular_expression, search_all
 
 _WRITTEN = re.compile(r"^\s*([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*(.*?)\s*$", re.DOTALL)
 
@@ -23,7 +23,11 @@ class Matcher:
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels satisfy it."""
         actual = labels.get(self.label, "")
-        same = actual == self.value if self.op in ("=", "!=") else re.fullmatch(self.value, actual) is not None
+        same = (
+            actual == self.value
+            if self.op in ("=", "!=")
+            else search_all(re.compile(self.value), [actual], whole=True)[0] is not None
+        )
         return same != self.op.startswith("!")
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ from healthd.probes.files.integrity import SIDECAR
 from healthd.probes.files.pattern import make_pattern
 from healthd.probes.files.search import Found, Search, SearchError
 from healthd.probes.paths import shown
+from healthd.probes.patterns import search_all
 from healthd.probes.restore.params import RestoreParams, S3Source
 from healthd.probes.restore.threads import StoppedError, interruptible
 
@@ -135,7 +136,7 @@ class S3:
     def _newest(self, pages: Iterator[Page]) -> Backup | None:
         import re
 
-        match = re.compile(self._params.match or "").search
+        regex = re.compile(self._params.match or "")
         newest: Backup | None = None
         looked_at = 0
         for page in pages:
@@ -144,7 +145,7 @@ class S3:
                 if looked_at > self._params.max_objects:
                     raise ProbeError(f"more than {self._params.max_objects} objects: narrow the prefix", "limit")
                 key: str = item["Key"]
-                if key.endswith(("/", SIDECAR)) or not match(key):
+                if key.endswith(("/", SIDECAR)) or not search_all(regex, [key])[0]:
                     continue
                 if newest is None or (item["LastModified"], key) > (newest.made, self._key(newest)):
                     path = f"s3://{self._params.bucket}/{key}"

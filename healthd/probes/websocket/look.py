@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +15,7 @@ from healthd.model.outcomes import Measurement
 from healthd.model.units import Unit
 from healthd.probes.base import ProbeContext
 from healthd.probes.http.assertions import json_problems
+from healthd.probes.patterns import apart_if_costly, search
 from healthd.probes.websocket import packets
 from healthd.probes.websocket.conversation import Conversation, EndedError
 from healthd.probes.websocket.handshake import UnexpectedError, connected
@@ -95,7 +96,7 @@ class Look:
                 missed += 1
                 continue
             document = arguments[0] if len(arguments) == 1 else arguments
-            self._expected(document, json.dumps(document, ensure_ascii=False))
+            await self._expected(document, json.dumps(document, ensure_ascii=False))
             self._seconds("round_trip_time", perf_counter() - began)
             return
         raise UnexpectedError(f"{missed} other events came, and no {io.answer}")
@@ -128,7 +129,7 @@ class Look:
         for _ in range(_LOOKED_THROUGH):
             answer = await talk.message()
             try:
-                self._expected(_document(answer) if self.params.expect_json else None, answer)
+                await self._expected(_document(answer) if self.params.expect_json else None, answer)
             except UnexpectedError as error:
                 problem = str(error)
                 self.doing = f"waiting for the message that is expected; {talk.count} came, the last: {problem}"
@@ -137,10 +138,12 @@ class Look:
             return
         raise UnexpectedError(f"none of {_LOOKED_THROUGH} messages is as expected, the last: {problem}")
 
-    def _expected(self, document: Any, text: str) -> None:
+    async def _expected(self, document: Any, text: str) -> None:
         """Raises UnexpectedError unless the message is all that is expected."""
-        if self.params.expect is not None and not re.search(self.params.expect, text):
-            raise UnexpectedError(f"it does not match {self.params.expect!r}")
+        if (pattern := self.params.expect) is not None:
+            found = await apart_if_costly([(pattern, len(text))], partial(search, pattern, text))
+            if found is None:
+                raise UnexpectedError(f"it does not match {pattern!r}")
         for path, condition in self.params.expect_json.items():
             for problem in json_problems(path, condition, document, "the message"):
                 raise UnexpectedError(problem)

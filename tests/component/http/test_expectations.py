@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from healthd.probes.base import ProbeError
 from tests.component.looking import Looker, evidence, values
 from tests.servers import odd
 from tests.servers.nginx import NginxServer
+
+
+async def take_turns(turns: list[float]) -> None:
+    while True:
+        await asyncio.sleep(0.01)
+        turns.append(asyncio.get_running_loop().time())
 
 
 async def test_wrong_status_shows_the_answer_without_its_secrets(nginx: NginxServer, look: Looker) -> None:
@@ -37,6 +46,17 @@ async def test_body_patterns(nginx: NginxServer, look: Looker) -> None:
     assert (values(good)["body_match"], values(good)["up"]) == (1, 1)
     assert (values(bad)["body_match"], values(bad)["up"]) == (0, 0)
     assert bad.note == "the body holds \"hello\", which 'hel+o' forbids"
+
+
+async def test_a_body_made_for_a_pattern_holds_up_nobody(look: Looker) -> None:
+    """`re` cannot be stopped: it is looked for where it can, and everything else goes on."""
+    turns: list[float] = []
+    counting = asyncio.create_task(take_turns(turns))
+    async with odd.serving(odd.answers(b"a" * 100 + b"!")) as server:
+        with pytest.raises(ProbeError, match=r"looking for '\(a\+\)\+\$' took more than"):
+            await look(url=server.url, body_pattern="(a+)+$")
+    counting.cancel()
+    assert len(turns) > 20
 
 
 async def test_missing_values_are_absent_never_zero(nginx: NginxServer, look: Looker) -> None:
