@@ -59,7 +59,7 @@ class Daemon:
         self.process = Process(argv, self.log, env=self.environment(), cwd=self.folder).start()
         return self
 
-    def start(self, timeout: float = 20) -> Daemon:
+    def start(self, timeout: float = 60) -> Daemon:
         self.launch()
         self.until(self.ready, timeout, "ready")
         return self
@@ -73,7 +73,7 @@ class Daemon:
         except httpx.TransportError:
             return False
 
-    def stop(self, sig: int = signal.SIGTERM, timeout: float = 15) -> int | None:
+    def stop(self, sig: int = signal.SIGTERM, timeout: float = 30) -> int | None:
         return self.process.stop(sig, timeout) if self.process else None
 
     def kill(self) -> None:
@@ -84,7 +84,7 @@ class Daemon:
         assert self.process is not None
         os.kill(self.process.pid, sig)
 
-    def until(self, condition: Callable[[], T], timeout: float = 10, what: str = "") -> T:
+    def until(self, condition: Callable[[], T], timeout: float = 30, what: str = "") -> T:
         """Poll until `condition` holds; the log's end is shown when it never does."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
