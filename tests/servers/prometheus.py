@@ -143,10 +143,10 @@ class PrometheusServer:
 
 
 class AlertmanagerServer:
-    """An Alertmanager without peers; alerts are given to it through its API."""
+    """An Alertmanager without peers; alerts are given to it through its API. Without `config` it tells nobody."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, config: str = "route: {receiver: none}\nreceivers: [{name: none}]\n") -> None:
+        self.folder, self.config = folder, config
         self.port = free_port()
         self._process: Process | None = None
 
@@ -155,7 +155,7 @@ class AlertmanagerServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> AlertmanagerServer:
-        (self.folder / "alertmanager.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+        (self.folder / "alertmanager.yml").write_text(self.config)
         argv = [
             _program("prometheus-alertmanager", "prometheus-alertmanager"),
             f"--config.file={self.folder}/alertmanager.yml",

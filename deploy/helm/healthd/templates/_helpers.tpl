@@ -1,7 +1,11 @@
 {{- define "healthd.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}{{ .Release.Name | trunc 63 | trimSuffix "-" }}{{- else -}}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" }}{{- end -}}
+{{- $chart := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}{{ .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains $chart .Release.Name -}}{{ .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}{{ printf "%s-%s" .Release.Name $chart | trunc 52 | trimSuffix "-" -}}{{- end -}}
 {{- end -}}
 
+{{/* What never changes from version to version: a Deployment's selector cannot be changed. */}}
 {{- define "healthd.selector" -}}
 app.kubernetes.io/name: healthd
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -10,13 +14,24 @@ app.kubernetes.io/component: daemon
 
 {{- define "healthd.labels" -}}
 {{ include "healthd.selector" . }}
+app.kubernetes.io/part-of: healthd
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "healthd.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}{{ default (include "healthd.name" .) .Values.serviceAccount.name }}{{- else -}}{{ default "default" .Values.serviceAccount.name }}{{- end -}}
+{{- end -}}
+
+{{/* Whether pods are given a token for the API server: "true" or "false". */}}
+{{- define "healthd.automountToken" -}}
+{{- $given := .Values.serviceAccount.automountToken -}}
+{{- if kindIs "bool" $given -}}{{ $given }}
+{{- else -}}{{ with .Values.rbac }}{{ not (empty (or .manifests .rules .clusterRules .namespaces)) }}{{ end }}{{- end -}}
 {{- end -}}
 
 {{- define "healthd.image" -}}
@@ -29,5 +44,107 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.checks.includeHost }}{{ $folders = append $folders "/etc/healthd/checks/host" }}{{ end -}}
 {{- range $system, $_ := .Values.checks.files }}{{ $folders = append $folders (printf "/etc/healthd/catalogue/%s" $system) }}{{ end -}}
 {{- range $system, $_ := .Values.checks.existingConfigMaps }}{{ $folders = append $folders (printf "/etc/healthd/catalogue/%s" $system) }}{{ end -}}
-{{- join "," $folders -}}
+{{- join "," (concat $folders .Values.checks.folders) -}}
+{{- end -}}
+
+{{/* A value of `config` as text: a whole number stays one. */}}
+{{- define "healthd.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ toString . }}{{- end -}}
+{{- end -}}
+
+{{/* Variables that name the database and what is given as files, for containers of healthd. */}}
+{{- define "healthd.env" -}}
+{{- if .Values.persistence.enabled }}
+- {name: HEALTHD_DATABASE_URL, value: "sqlite:////data/healthd.db"}
+{{- else if .Values.database.existingSecret }}
+- name: HEALTHD_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.database.existingSecret }}, key: {{ .Values.database.key }}}}
+{{- end }}
+{{- range $variable, $_ := .Values.secretFiles }}
+- {name: {{ $variable }}_FILE, value: /run/secrets/healthd/{{ $variable }}}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "healthd.envFrom" -}}
+{{- if .Values.config }}
+- configMapRef: {name: {{ include "healthd.name" . }}}
+{{- end }}
+{{- with .Values.existingSecret }}
+- secretRef: {name: {{ . }}}
+{{- end }}
+{{- with .Values.extraEnvFrom }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Mounts of the catalogue and of secret files, and their volumes. */}}
+{{- define "healthd.mounts" -}}
+{{- range $system, $_ := merge (dict) .Values.checks.files .Values.checks.existingConfigMaps }}
+- {name: checks-{{ $system }}, mountPath: /etc/healthd/catalogue/{{ $system }}, readOnly: true}
+{{- end }}
+{{- if .Values.secretFiles }}
+- {name: secrets, mountPath: /run/secrets/healthd, readOnly: true}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "healthd.volumes" -}}
+{{- range $system, $_ := .Values.checks.files }}
+- {name: checks-{{ $system }}, configMap: {name: {{ include "healthd.name" $ }}-checks-{{ $system }}}}
+{{- end }}
+{{- range $system, $name := .Values.checks.existingConfigMaps }}
+- {name: checks-{{ $system }}, configMap: {name: {{ $name }}}}
+{{- end }}
+{{- if .Values.secretFiles }}
+- name: secrets
+  projected:
+    sources:
+      {{- range $variable, $from := .Values.secretFiles }}
+      - secret: {name: {{ $from.secret }}, items: [{key: {{ $from.key }}, path: {{ $variable }}}]}
+      {{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Refuses what cannot work. */}}
+{{- define "healthd.refuse" -}}
+{{- $v := .Values -}}
+{{- if gt (int $v.replicas) 1 -}}
+{{- if $v.persistence.enabled -}}
+{{- fail "replicas > 1 needs a PostgreSQL: name it in database.existingSecret (or HEALTHD_DATABASE_URL in existingSecret) and set persistence.enabled to false" -}}
+{{- end -}}
+{{- $named := or $v.database.existingSecret $v.existingSecret $v.extraEnvFrom (hasKey $v.secretFiles "HEALTHD_DATABASE_URL") -}}
+{{- range $v.extraEnv }}{{ if hasPrefix "HEALTHD_DATABASE_URL" .name }}{{ $named = true }}{{ end }}{{ end -}}
+{{- if not $named -}}
+{{- fail "replicas > 1 needs a PostgreSQL that they share: name it in database.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.persistence.enabled $v.database.existingSecret -}}
+{{- fail "database.existingSecret is not used while persistence.enabled is true: set it to false" -}}
+{{- end -}}
+{{- if not (include "healthd.folders" .) -}}
+{{- fail "there is no catalogue: give checks.files, checks.existingConfigMaps, checks.folders or checks.includeHost" -}}
+{{- end -}}
+{{- range $system, $_ := $v.checks.files -}}
+{{- if hasKey $v.checks.existingConfigMaps $system -}}
+{{- fail (printf "the system %s is in checks.files and in checks.existingConfigMaps: keep one" $system) -}}
+{{- end -}}
+{{- end -}}
+{{- range list "HEALTHD_CHECKS" "HEALTHD_HOST" "HEALTHD_PORT" "HEALTHD_TLS_CERT" "HEALTHD_TLS_KEY" -}}
+{{- if hasKey $v.config . -}}
+{{- fail (printf "config.%s is set by the chart: use checks, service or tls" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := $v.config -}}
+{{- if regexMatch "^HEALTHD_(TOKEN|DATABASE_URL|.*_SECRETS?|.*_KEY|SLACK_WEBHOOK_URL|WEBHOOK_URL|HEARTBEAT_URL)$" $name -}}
+{{- fail (printf "config.%s is a secret: put it into existingSecret or secretFiles" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
