@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import fcntl
 import os
 import secrets
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_handed_out: set[int] = set()  # ports of servers that may not listen yet
+_handed_out: set[int] = set()  # ports of servers that may not listen yet, or not just now
 
 
 class SandboxError(Exception):
@@ -21,13 +24,36 @@ class SandboxError(Exception):
 
 
 def free_port() -> int:
-    """A free TCP port on loopback, below the range the system hands out to clients; no port twice."""
+    """A free TCP port on loopback, below the range the system hands out to clients; no port twice, and none that
+    another process of this user was handed."""
     for _ in range(500):
         port = 20000 + secrets.randbelow(12000)
-        if port not in _handed_out and not port_taken(port):
+        if port not in _handed_out and not port_taken(port) and _reserve(port):
             _handed_out.add(port)
             return port
     raise SandboxError("no free TCP port between 20000 and 32000 on 127.0.0.1")
+
+
+def _reserve(port: int) -> bool:
+    """Whether no other process has it, which then holds until this one ends: the byte of that number is locked."""
+    file = _reservations()
+    if file is None:
+        return True
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _reservations() -> int | None:
+    """The file of this user's sandboxes; None where there can be none. Open for good: closing it gives all back."""
+    path = Path(tempfile.gettempdir()) / f"healthd-ports-{os.getuid()}"
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
 
 
 def port_taken(port: int) -> bool:

@@ -10,24 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from healthd.sandbox.child import free_port
 
-def free_port() -> int:
-    """A free TCP port on loopback below the ephemeral range, so that nothing else is handed it meanwhile."""
-    base = 20000 + (os.getpid() * 97) % 10000
-    for offset in range(2000):
-        port = 20000 + (base - 20000 + offset + free_port.used) % 12000  # type: ignore[attr-defined]
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free_port.used += offset + 1  # type: ignore[attr-defined]
-        return port
-    raise RuntimeError("no free port on loopback")
-
-
-free_port.used = 0  # type: ignore[attr-defined]
+__all__ = ["Process", "free_port"]
 
 
 class Process:
