@@ -9,6 +9,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from healthd.model.catalogue import Threshold
+from healthd.model.conditions import Condition
 from healthd.model.outcomes import Level
 from healthd.model.units import Unit, UnitError
 from healthd.store.base import Point
@@ -136,14 +137,19 @@ def level_at(rows: Iterable[Threshold], value: float, unit: Unit | None) -> str:
     found = ""
     for row in rows:
         wanted = row.acceptable or row.target
-        try:
-            if row.critical is not None and row.critical.holds(value, unit):
-                return "critical"
-            if row.warning.holds(value, unit) if row.warning else wanted and not wanted.holds(value, unit):
-                found = "warning"
-        except UnitError:
-            continue
+        if _holds(row.critical, value, unit):
+            return "critical"
+        if _holds(row.warning, value, unit) or (row.warning is None and _holds(wanted, value, unit) is False):
+            found = "warning"
     return found
+
+
+def _holds(condition: Condition | None, value: float, unit: Unit | None) -> bool | None:
+    """None where there is nothing to compare a number with."""
+    try:
+        return condition.holds(value, unit) if condition is not None and condition.limits(unit) else None
+    except UnitError:
+        return None
 
 
 def draw(

@@ -116,7 +116,8 @@ def test_every_page_fits_every_screen_and_asks_nobody_else(
     daemon.until(lambda: daemon.get("/api/v1/incidents?open=true")["incidents"], what="an incident")
     incident = daemon.get("/api/v1/incidents?open=true")["incidents"][0]["id"]
     pages = ("/", "/systems/shop", "/checks/shop/web", "/checks/shop/round", "/incidents", f"/incidents/{incident}",
-             "/schedule", "/silences", "/windows", "/attestations", "/sign-in", "/api/docs")  # fmt: skip
+             "/schedule", "/silences", "/windows", "/attestations", "/checklists/shop/morning",
+             "/healthd", "/sign-in", "/api/docs")  # fmt: skip
     for name, width in WIDTHS.items():
         window = watch(width=width, dark=name == "phone")
         for path in pages:
@@ -171,6 +172,30 @@ def test_a_check_that_breaks_shows_by_itself_and_an_incident_is_acknowledged(
     expect(page.locator(".banner")).to_contain_text("resolved", timeout=PATIENCE)
     assert window.complaints == []
     assert window.foreign == []
+
+
+def test_a_page_without_news_is_not_sent_again(daemon: Daemon, watch: Callable[..., Watched]) -> None:
+    page = watch().open("/schedule?ahead=week")
+    page.evaluate("document.querySelector('time[data-live=ago]').dateTime = new Date(Date.now() - 65000).toISOString()")
+    with page.expect_response(
+        lambda answer: answer.url.endswith("/schedule?ahead=week"), timeout=PATIENCE
+    ) as refreshed:
+        expect(page.locator("time[data-live=ago]").first).to_have_text(re.compile("1m .*ago"))  # counted on by itself
+    assert refreshed.value.status == 304
+
+
+def test_a_checklist_is_ticked_off(daemon: Daemon, watch: Callable[..., Watched]) -> None:
+    page = watch(width=360).open("/")
+    today = page.get_by_role("region", name="Today's checklists")
+    if today.count():  # on weekends there is none
+        today.get_by_role("link", name="Morning round").click()
+    else:
+        page.goto(f"{daemon.url}/checklists/shop/morning")
+    line = page.get_by_role("listitem").filter(has_text="Morning look")
+    expect(line).to_contain_text("not looked at yet")
+    daemon.http.post("/api/v1/checks/shop/round/run").raise_for_status()
+    expect(line).to_contain_text("used_ratio", timeout=PATIENCE)
+    expect(line).to_contain_text("ok")
 
 
 def test_open_details_stay_open_and_the_page_stays_where_it_is(daemon: Daemon, watch: Callable[..., Watched]) -> None:

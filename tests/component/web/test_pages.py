@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from html.parser import HTMLParser
 
 import httpx
@@ -16,7 +17,8 @@ from tests.e2e.daemon import Daemon
 
 PAGES = ("/", "/?status=ok", "/systems/shop", "/checks/shop/api", "/checks/shop/pods", "/checks/shop/round",
          "/checks/shop/off", "/incidents", "/schedule?ahead=month", "/silences", "/windows", "/attestations",
-         "/systems/healthd", "/sign-in", "/api/docs", "/nowhere")  # fmt: skip
+         "/systems/healthd", "/checklists/shop/morning", "/healthd", "/coverage",
+         "/configuration", "/sign-in", "/api/docs", "/nowhere")  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -196,6 +198,44 @@ def test_an_open_incident_is_on_top_and_names_what_it_explains(shop: Shop, daemo
         daemon.until(lambda: not daemon.get("/api/v1/incidents?open=true")["incidents"], what="in order again")
 
 
+def test_a_checklist_says_what_has_been_looked_at_since_it_was_due(daemon: Daemon) -> None:
+    words = Page(daemon.http.get("/checklists/shop/morning").text).words
+    assert "Morning round" in words
+    assert re.search(r"begun \w+ \d+ \w+ \d{4} at 08:00 CES?T", words)
+    assert "Looked at every morning" in words
+    assert "not looked at yet" in words
+    never = Page(daemon.http.get("/checklists/shop/yearly").text).words
+    assert "It has not been due yet" in never
+
+
+def test_a_page_is_sent_again_only_when_it_says_something_else(daemon: Daemon, stranger: httpx.Client) -> None:
+    first = stranger.get("/checklists/shop/morning")
+    tag = first.headers["etag"]
+    assert f'data-tag="{tag[3:-1]}"' in first.text
+    time.sleep(1.1)  # "12s ago" is another one now: a browser counts on by itself
+    again = stranger.get("/checklists/shop/morning", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert stranger.get("/checklists/shop/yearly", headers={"If-None-Match": tag}).status_code == 200
+    assert "etag" not in stranger.get("/nowhere").headers
+
+
+def test_healthd_tells_of_its_own_state(daemon: Daemon) -> None:
+    words = Page(daemon.http.get("/healthd").text).words
+    assert "healthd is well" in words
+    assert "6 checks of 1 system" in words
+    assert "Nobody is told of anything" in words
+    assert "Checks run when they should" in words
+
+
+def test_the_schedule_is_a_calendar_of_any_month(daemon: Daemon) -> None:
+    page = Page(daemon.http.get("/schedule?month=2028-02").text)
+    assert "February 2028" in page.words
+    leap = page.words.partition("29 February")[2].partition("1 March")[0]
+    assert "09:00 yearly" in leap
+    assert "08:00 Morning round" in leap
+    assert daemon.http.get("/schedule?month=1999-01").status_code == 400
+
+
 def test_the_schedule_shows_the_zone_of_each_system(daemon: Daemon) -> None:
     words = Page(daemon.http.get("/schedule?ahead=week").text).words
     assert "Morning round" in words
@@ -214,6 +254,9 @@ def test_the_schedule_shows_the_zone_of_each_system(daemon: Daemon) -> None:
         ("/checks/shop/api?range=century", 400, "there are hour, day"),
         ("/checks/shop/api?before=x", 400, "is not a time"),
         ("/schedule?ahead=x", 400, "there are day, week"),
+        ("/schedule?month=x", 400, "write it like 2026-01"),
+        ("/schedule?system=shoop", 404, "did you mean shop?"),
+        ("/checklists/shop/mornin", 404, "did you mean shop/morning?"),
         ("/checks/shop/api/run", 405, "Method not allowed"),
     ],
 )

@@ -125,3 +125,21 @@ def test_a_bar_ends_with_the_plot_and_is_never_too_thin_to_see() -> None:
     assert next((bar.x, bar.width) for bar in found) == (SIZES[0].left, SIZES[0].right - SIZES[0].left)
     assert len(found) == 2
     assert found[1].width == 1.5
+
+
+def test_what_is_bad_is_shaded_between_its_limits() -> None:
+    rows = [Threshold("used", warning=parse_condition(">= 60"), critical=parse_condition(">= 80"))]
+    plot = draw(history([(2, 50), (1, 100)]), limits_of(rows, None), SIZES[0], rows)
+    assert [zone.level for zone in plot.zones] == ["warning", "critical"]
+    warning, critical = plot.zones
+    assert critical.y + critical.height == pytest.approx(warning.y, abs=0.11)
+    assert critical.y == pytest.approx(12)
+    outside = [Threshold("used", target=parse_condition("between 20 and 80"))]
+    levels = [
+        zone.level for zone in draw(history([(2, 0), (1, 100)]), limits_of(outside, None), SIZES[0], outside).zones
+    ]
+    assert levels == ["warning", "warning"]
+    assert (
+        draw(history([(2, 0), (1, 1)]), [], SIZES[0], [Threshold("state", critical=parse_condition("!= up"))]).zones
+        == []
+    )
