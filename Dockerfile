@@ -66,9 +66,11 @@ FROM base AS restore
 ARG POSTGRESQL_CLIENT=postgresql-client
 USER 0:0
 # hadolint ignore=DL3008
-RUN apt-get update \
+RUN --mount=type=bind,from=build,source=/src/deploy/image,target=/mnt \
+    apt-get update \
  && apt-get install --yes --no-install-recommends "${POSTGRESQL_CLIENT}" gzip \
- && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig \
+ && python3 /mnt/finish.py /opt/healthd
 USER 65532:65532
 
 FROM base AS healthd

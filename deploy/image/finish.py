@@ -1,11 +1,13 @@
 """Used by the Dockerfile, with the Python of the image's environment: leaves in it what is needed, and says what it is.
 
     python finish.py /opt/healthd SBOM
+    python finish.py /opt/healthd           after packages of the system were added: list those too
 
 - Of the descriptions of AWS' services those stay that a probe asks, or credentials come from.
 - What tells when and where the wheel of healthd was built goes: it would make every build another one.
 - `SBOM`, as uv writes it, becomes /opt/healthd/sbom.cdx.json: without the lock file's placeholders for addresses, its
-  time from SOURCE_DATE_EPOCH, its serial number from what it lists. It must list exactly what is installed.
+  time from SOURCE_DATE_EPOCH, its serial number from what it lists. It must list exactly what is installed;
+  the interpreter and the packages of the system, as dpkg knows them, are added.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import importlib
 import json
 import os
 import pkgutil
+import platform
 import re
 import shutil
 import sys
@@ -24,6 +27,7 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 CREDENTIALS = frozenset({"sts", "sso", "sso-oidc", "signin"})
 OF_THE_BUILD = ("uv_cache.json", "direct_url.json")
@@ -70,16 +74,45 @@ def settle_records(packages: Path) -> None:
                 csv.writer(file, lineterminator="\n").writerows(kept)
 
 
+def system_components(system: Path) -> list[dict[str, Any]]:
+    """The interpreter that runs this, and the packages installed below `system`, by name."""
+    release = dict(re.findall(r'^(\w+)="?([^"\n]*)', (system / "etc/os-release").read_text(), re.MULTILINE))
+    python = platform.python_version()
+    found = [_component("application", "python", python, f"pkg:generic/python@{python}")]
+    for entry in (system / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version|Architecture|Status): (.*)$", entry, re.MULTILINE))
+        if fields.get("Status") == "install ok installed":
+            name, version = fields["Package"], fields["Version"]
+            where = f"arch={fields['Architecture']}&distro={release.get('VERSION_CODENAME', '')}"
+            purl = f"pkg:deb/{release.get('ID', 'debian')}/{quote(name)}@{quote(version)}?{where}"
+            found.append(_component("library", name, version, purl))
+    return found
+
+
+def _component(kind: str, name: str, version: str, purl: str) -> dict[str, Any]:
+    return {"type": kind, "bom-ref": purl, "name": name, "version": version, "purl": purl}
+
+
+def complete(sbom: dict[str, Any], system: Path) -> dict[str, Any]:
+    """With what is installed below `system` now, in place of what was when it was written."""
+    kept = [c for c in sbom["components"] if not c.get("purl", "").startswith(("pkg:deb/", "pkg:generic/"))]
+    return numbered({**sbom, "components": [*kept, *system_components(system)]})
+
+
+def numbered(sbom: dict[str, Any]) -> dict[str, Any]:
+    """With a serial number that depends on nothing but what it says."""
+    content = json.dumps({**sbom, "serialNumber": ""}, sort_keys=True)
+    return {**sbom, "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}"}
+
+
 def settled(sbom: dict[str, Any], epoch: int) -> dict[str, Any]:
     """The bill of materials without what differs from build to build or is nobody's address."""
     for component in (sbom["metadata"]["component"], *sbom["components"]):
         component.pop("externalReferences", None)
         if "purl" in component:
             component["purl"] = component["purl"].partition("?")[0]
-    sbom.pop("serialNumber", None)
     sbom["metadata"]["timestamp"] = datetime.fromtimestamp(epoch, UTC).isoformat()
-    content = json.dumps(sbom, sort_keys=True)
-    return {**sbom, "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}"}
+    return numbered(sbom)
 
 
 def check_listed(sbom: dict[str, Any], packages: Path) -> None:
@@ -95,16 +128,22 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main(root: Path, sbom: Path) -> None:
-    """All of it."""
-    (packages,) = root.glob("lib/python*/site-packages")
-    prune(packages, services())
-    forget_build(packages)
-    settle_records(packages)
-    listed = settled(json.loads(sbom.read_text()), int(os.environ.get("SOURCE_DATE_EPOCH") or 0))
-    check_listed(listed, packages)
-    (root / "sbom.cdx.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+def main(root: Path, sbom: Path | None = None, system: Path = Path("/")) -> None:
+    """All of it; without `sbom`, the packages of the system alone."""
+    target = root / "sbom.cdx.json"
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or 0)
+    if sbom is None:
+        listed = json.loads(target.read_text())
+    else:
+        (packages,) = root.glob("lib/python*/site-packages")
+        prune(packages, services())
+        forget_build(packages)
+        settle_records(packages)
+        listed = settled(json.loads(sbom.read_text()), epoch)
+        check_listed(listed, packages)
+    target.write_text(json.dumps(complete(listed, system), indent=1) + "\n", encoding="utf-8")
+    os.utime(target, (epoch, epoch))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:]))
