@@ -95,7 +95,12 @@ class SharedAnswers:
             shared.until = loop.time() + min(LONGEST, SHARE * (loop.time() - begun))
             whole = len(messages) == 2 and messages[0]["status"] == 200 and not messages[1].get("more_body")
             shared.made.set_result(messages if whole else [])
+            loop.call_at(shared.until, self._forget, key, shared)  # they may be large
         await _send(messages, send)
+
+    def _forget(self, key: Key, shared: _Shared) -> None:
+        if self._kept.get(key) is shared:
+            del self._kept[key]
 
 
 async def _send(messages: list[Message], send: Send) -> None:

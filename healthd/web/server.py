@@ -20,7 +20,7 @@ from healthd.web.desk import Desk
 from healthd.web.tls import Certificate
 
 BACKLOG = 128
-RENEW_EVERY = 2.0  # seconds between looks at the certificate's files
+RENEW_EVERY = 1.0  # seconds between looks at the certificate's files
 
 
 class _Embedded(uvicorn.Server):

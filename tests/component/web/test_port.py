@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trustme
 
+from healthd.web.tls import Certificate
 from tests.e2e.daemon import TOKEN, Daemon
 
 CATALOGUE = """\
@@ -131,13 +132,11 @@ def test_commands_know_their_own_daemon_over_tls(daemon: Daemon) -> None:
     assert (code, said) == (0, "no open incidents\n")
 
 
-def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cert", "key"), [("cert.pem", None), ("missing.pem", None), ("cert.pem", "missing.pem")])
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, cert: str, key: str | None) -> None:
     (tmp_path / "cert.pem").write_text("nothing")
-    made = Daemon(tmp_path, CATALOGUE, tls_cert=str(tmp_path / "cert.pem"), tls_key=str(tmp_path / "missing.pem"))
-    code, said = made.command("run")
-    assert code == 3
-    assert "HEALTHD_TLS_CERT" in said
-    made.http.close()
+    with pytest.raises(OSError, match=f"^HEALTHD_TLS_CERT: cannot use .*/{key or cert}: "):
+        Certificate(tmp_path / cert, tmp_path / key if key else None)
 
 
 def test_a_crowd_from_one_address_leaves_room_for_others(plain: Daemon) -> None:

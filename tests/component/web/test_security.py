@@ -167,7 +167,12 @@ def test_signing_in_leads_to_no_other_site(stranger: httpx.Client, target: str) 
 
 
 def test_a_form_that_is_none_is_refused(stranger: httpx.Client) -> None:
-    assert stranger.post("/sign-in", json={"token": TOKEN}).status_code == 400
+    fields = {"token": TOKEN, "name": "eve", "next": "/"}
+    multipart = {name: (None, value) for name, value in fields.items()}
+    for answer in (stranger.post("/sign-in", json=fields), stranger.post("/sign-in", files=multipart)):
+        assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+    plain = stranger.post("/sign-in", content=f"token={TOKEN}", headers={"Content-Type": "text/plain"})
+    assert plain.status_code == 400
     body = {"content": b"token=%ff", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
     assert stranger.post("/sign-in", **body).status_code in (400, 403)  # type: ignore[arg-type]
 
