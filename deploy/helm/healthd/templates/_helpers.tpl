@@ -12,6 +12,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: daemon
 {{- end -}}
 
+{{- define "healthd.workerSelector" -}}
+app.kubernetes.io/name: healthd
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: worker
+{{- end -}}
+
 {{- define "healthd.labels" -}}
 {{ include "healthd.selector" . }}
 app.kubernetes.io/part-of: healthd
