@@ -10,7 +10,7 @@ import structlog
 
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident, Notice
-from healthd.model.outcomes import Outcome
+from healthd.model.outcomes import Level, Outcome, Verdict
 from healthd.model.records import Record
 from healthd.report import Growth, Material, Report, Task, build, from_json, headline, objectives, summary, to_json
 from healthd.report.build import report_id
@@ -207,7 +207,7 @@ class Reports:
         growing: list[Growth] = []
         for check in checks:
             outcome = outcomes.get(check.id)
-            for index, verdict in enumerate(outcome.verdicts[:8] if outcome else ()):
+            for index, verdict in enumerate(_telling(outcome.verdicts)[:8] if outcome else ()):
                 if not isinstance(verdict.value, int | float):
                     continue
                 found = await self._house.store.history(
@@ -229,6 +229,11 @@ class Reports:
             found = await self._house.store.availability(now - timedelta(days=days), ids) if ids else {}
             ratios[days] = {check_id: counted.ratio for check_id, counted in found.items()}
         return objectives(checks, ratios, target)
+
+
+def _telling(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """That something answers comes last: its course says nothing as long as it does."""
+    return sorted(verdicts, key=lambda verdict: verdict.measure == "up" and verdict.level is Level.OK)
 
 
 def notice_of(report: Report) -> Notice:
