@@ -74,7 +74,7 @@ class Desk:
         self.jumps.append(seconds)
         self._news.set()
 
-    async def until(self, holds: Callable[[], bool], timeout: float = 10) -> None:
+    async def until(self, holds: Callable[[], bool], timeout: float = 30) -> None:
         async with asyncio.timeout(timeout):
             while not holds():
                 self._news.clear()

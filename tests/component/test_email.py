@@ -193,7 +193,7 @@ async def test_a_server_that_misbehaves_costs_no_more_than_the_timeout(behave: C
         channel = plain_mailer(port)
         with pytest.raises(ChannelError):
             await channel.send(make_message())
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 10
         await channel.close()
         for _ in range(100):
             if threading.active_count() <= before:

@@ -256,11 +256,11 @@ async def test_a_cancelled_look_leaves_no_connection(look: Looker) -> None:
 
     async with talking(wait) as url:
         task = asyncio.create_task(look(url=url, expect="never", ping=False))
-        await asyncio.wait_for(there.wait(), 2)
+        await asyncio.wait_for(there.wait(), 20)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.wait_for(gone.wait(), 2)
+        await asyncio.wait_for(gone.wait(), 20)
 
 
 # -- Socket.IO
@@ -307,7 +307,7 @@ async def test_socketio_connects_to_a_namespace_and_answers_pings(look: Looker) 
     async with talking(server) as url:
         seen = await look(url=url, socketio=SYNC, hold="50ms")
         assert values(seen)["up"] == 1, seen.note
-        await asyncio.wait_for(server.ponged.wait(), 2)
+        await asyncio.wait_for(server.ponged.wait(), 20)
         assert values(await look(url=f"{url}/live/?x=1", socketio={}))["up"] == 1
     assert values(seen)["ping_interval"] == 25
     assert float(values(seen)["namespace_time"]) > 0

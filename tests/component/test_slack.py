@@ -55,11 +55,10 @@ async def test_a_test_message_is_marked_as_one(channel: Channel, receiver: Recei
 
 async def test_connections_are_reused(channel: Channel, receiver: Receiver) -> None:
     await channel.send(make_message())
-    started = time.monotonic()
     for _ in range(20):
         await channel.send(make_message())
-    assert time.monotonic() - started < 2
     assert len(receiver.requests) == 21
+    assert len({request.peer for request in receiver.requests}) == 1
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ async def test_answers(channel: Channel, receiver: Receiver, answer: Answer, per
     error = await refused(channel)
     assert words in error.reason
     assert error.permanent is permanent
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     await channel.send(make_message())  # and the channel goes on working
 
 

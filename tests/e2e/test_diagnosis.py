@@ -137,7 +137,7 @@ def test_a_step_that_hangs_holds_up_nothing_and_a_restart_begins_again(
     daemon.start()
     began = time.monotonic()
     second = daemon.until(lambda: next(updates(receiver), None), what="diagnosed")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     slow, quick = second["diagnosis"]["results"]
     # that nothing answered is the probe's to say, or on a busy machine its runner's
     assert slow["level"] == "critical" or slow["error"]

@@ -110,7 +110,7 @@ def test_what_they_cannot_do(text: str, words: str) -> None:
     with pytest.raises(TemplateProblem) as problem:
         fill_texts("", text, make_body())
     assert words in problem.value.reason
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_a_long_text_is_cut() -> None:

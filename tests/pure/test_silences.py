@@ -96,7 +96,7 @@ def test_an_expression_that_is_let_through_takes_no_time() -> None:
     labels = {**LABELS, "check": "a" * 5000}
     began = time.perf_counter()
     assert not matches(silence("check=~a*a*a*b"), labels)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 10  # tracking back would take for ever
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ class Request:
     body: bytes
     at: float
     monotonic: float
+    peer: tuple[str, int]  # of the connection it came on
 
     @property
     def json(self) -> Any:
@@ -191,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, body, time.time(), time.monotonic())
+        peer = self.client_address[:2]
+        request = Request(self.command, self.path, headers, body, time.time(), time.monotonic(), peer)
         answer = self.server.receiver._take(request)
         if isinstance(answer, str) and answer != "ok":
             self.close_connection = True

@@ -50,8 +50,8 @@ async def look_again(look: Looker) -> Observation:
 @pytest.mark.probe("cpu")
 async def test_cpu_is_watched_once_for_all_checks_of_a_batch(look: Looker) -> None:
     started = time.monotonic()
-    first, second = await asyncio.gather(look(interval="300ms"), look(interval="300ms"))
-    assert time.monotonic() - started < 0.55
+    first, second = await asyncio.gather(look(interval="1s"), look(interval="1s"))
+    assert time.monotonic() - started < 2
     assert first == second
 
 

@@ -165,7 +165,7 @@ async def test_round_trips_of_a_slow_server(own: RedisServer, latency: Looker) -
     try:
         started = time.monotonic()
         seen = await latency(url=own.url, pings=2000, budget="300ms")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20  # all of them would take 40 s
     finally:
         slowing.cancel()
         await asyncio.gather(slowing, return_exceptions=True)

@@ -63,7 +63,7 @@ async def test_cancelled_in_the_middle(production: Production, drill: Drill, scr
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20  # the restore would take a minute
     assert not folder.exists()
     assert not processes(folder)
 
@@ -76,7 +76,7 @@ async def test_out_of_time(production: Production, drill: Drill, scratch: Path) 
     doing = r"doing: (make the scratch database|restore); lengthen the check's timeout"
     with pytest.raises(ProbeError, match=rf"no answer within 3s \({doing}\)") as caught:
         await drill(file=str(path), timeout=timedelta(seconds=3))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert caught.value.kind == "timeout"
     assert ": failed after" in caught.value.evidence[0].text
     assert not processes(scratch)
