@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import yaml
 
 from healthd.catalogue import CatalogueError, load
 from healthd.loading import channel_options
 from healthd.probes import PROBES
 from healthd.settings import Settings
-from tests.documents.pages import Block
+from tests.documents.pages import ROOT, Block
 
 # by the keys that tell: what reads it, where that is not healthd
 FOREIGN = {
@@ -59,8 +61,13 @@ class _Environment(Mapping[str, str]):
         return len(self._names)
 
 
+VALUES = ROOT / "deploy/helm/healthd/values.schema.json"
+
+
 def kind(block: Block) -> str:
-    """`catalogue`, one of FOREIGN, or "" for what nobody knows."""
+    """`catalogue`, `values` (of the chart: the block says so), one of FOREIGN, or "" for what nobody knows."""
+    if re.match(r"#.*\bvalues\.yaml\b", block.text):
+        return "values"
     parsed = next(iter(yaml.safe_load_all(block.text)), None)
     if isinstance(parsed, list):
         keys = {key for entry in parsed if isinstance(entry, dict) for key in entry}
@@ -69,6 +76,12 @@ def kind(block: Block) -> str:
     if not isinstance(parsed, dict):
         return ""
     return next((what for key, what in FOREIGN.items() if key in parsed), "catalogue")
+
+
+def not_of_the_chart(block: Block) -> list[str]:
+    """What the chart's schema refuses."""
+    errors = jsonschema.validators.validator_for(schema := json.loads(VALUES.read_text()))(schema)
+    return [error.message for error in errors.iter_errors(yaml.safe_load(block.text))]
 
 
 def mistakes(block: Block, folder: Path) -> list[str]:

@@ -134,6 +134,8 @@ def helm(words: list[str]) -> int:
             return _call(str(TOOLS / "helm"), "template", *(w for w in rest if w not in only_there))
         case ["template" | "lint", *_]:
             return _call(str(TOOLS / "helm"), *words)
+        case ["test" | "rollback" as verb, *rest]:
+            return _known_options([str(TOOLS / "helm"), verb], rest)
     raise WrongError("no rule for this command of helm")
 
 

@@ -14,7 +14,7 @@ from healthd.cli import COMMANDS, cli
 from healthd.notify import CHANNELS
 from healthd.sandbox.world import WORLDS
 from healthd.settings import PREFIX, Settings
-from tests.documents.examples import kind, mistakes
+from tests.documents.examples import kind, mistakes, not_of_the_chart
 from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, commands, links, pages, words_in_code
 
 DOCS = ROOT / "docs"
@@ -47,6 +47,8 @@ def test_an_example_is_valid(block: Block, tmp_path: Path) -> None:
     assert what, f"{block.place}: nobody knows what reads this"
     if what == "catalogue":
         assert not mistakes(block, tmp_path)
+    elif what == "values":
+        assert not not_of_the_chart(block)
 
 
 @pytest.mark.parametrize("block", [pytest.param(b, id=b.place) for p in pages() for b in blocks(p)])
@@ -83,7 +85,7 @@ def test_every_metric_named_exists_and_every_one_is_named() -> None:
     assert len(known) > 20
     assert not {n for n in known if n not in running}
     tables = set(re.findall(r'"(healthd_[a-z_]+)"', SOURCES[ROOT / "healthd/store/schema.py"]))
-    words = {"healthd_message"}  # Slack's event_type
+    words = {"healthd_message", "healthd_worker"}  # Slack's event_type, a role of PostgreSQL
     parts = ("_bucket", "_sum", "_count")
     for name in named - known - tables - words:
         base = next((name.removesuffix(part) for part in parts if name.endswith(part)), name)
