@@ -17,7 +17,7 @@ from healthd.model.redact import Redactor, mask_personal
 from healthd.services.selfwatch import own_system
 from healthd.store.base import Commit, StoreError
 from healthd.web.daemon import ReloadResult
-from healthd.workers.dispatch import locations
+from healthd.workers.terms import locations
 
 STORE_GRACE = 3.0  # seconds for closing a store
 OPEN_PAUSE = 2.0  # seconds between attempts to reach a store that is away at start

@@ -24,9 +24,14 @@ from healthd.model.units import format_duration
 @click.option("--strict", is_flag=True, help="Warnings count as problems.")
 def validate(paths: tuple[str, ...], strict: bool) -> int:
     """Is the catalogue right? Everything wrong is listed with file and line (exit code 3)."""
-    catalogue = catalogue_or_refuse(settings_or_refuse(), paths)
+    from healthd.workers.terms import locations, obstacle
+
+    settings = settings_or_refuse()
+    catalogue = catalogue_or_refuse(settings, paths)
     for warning in catalogue.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if (places := sorted(locations(catalogue))) and (problem := obstacle(settings)):
+        click.echo(f"note: checks looked at from {', '.join(places)} would be UNKNOWN here: {problem}", err=True)
     for system in catalogue.systems.values():
         asked = f", {len(system.tasks)} attestations" if system.tasks else ""
         click.echo(f"{system.name}: {len(system.checks)} checks, {len(system.cadences)} cadences{asked}")

@@ -47,6 +47,8 @@ def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, .
     catalogue = catalogue_or_refuse(settings, folders)
     chosen = _chosen(catalogue, ids, system, cadence)
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
+    if places := sorted({check.location for check in chosen} - {""}):
+        click.echo(f"looked at from here; the daemon has it done at {', '.join(places)}", err=True)
     outcomes = asyncio.run(run_all(catalogue, chosen, settings, redact, output == "table"))
     if output == "json":
         print_json([_as_json(outcome) for outcome in outcomes])

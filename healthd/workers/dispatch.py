@@ -18,7 +18,7 @@ from healthd.store.base import StoreError
 from healthd.workers.letters import Answer, Question
 from healthd.workers.place import Place
 from healthd.workers.switchboard import Switchboard
-from healthd.workers.terms import obstacle
+from healthd.workers.terms import locations, obstacle
 
 BEGIN = 4.0  # seconds beyond two leases: within all of it a look is begun, by a second worker if the first is lost
 DELIVERY = timedelta(seconds=3)  # for a look that does not end when told to, and for its answer to come back
@@ -210,19 +210,6 @@ class Dispatch:
             problem = self._obstacle or ("" if place.alive else self._nobody(place).reason)
             found[name] = (place.alive, problem)
         return found
-
-
-def locations(catalogue: Catalogue) -> set[str]:
-    """From where it has something looked at."""
-    steps = (
-        step
-        for system in catalogue.systems.values()
-        for playbook in system.playbooks.values()
-        for step in playbook.diagnostics
-    )
-    looks = [step.look for step in steps if step.look is not None]
-    enabled = [check for check in catalogue.checks.values() if check.enabled]
-    return {look.location for look in (*enabled, *looks)} - {""}
 
 
 def _words(duration: timedelta) -> str:

@@ -85,6 +85,6 @@ class Answer:
             )
             observation = None if error else Observation(tuple(measurements), evidence, body.get("note", ""))
             return cls(observation, error, timedelta(seconds=body["duration"]), body["attempts"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             reason = "the worker's answer cannot be read: is it of another version of healthd?"
             return cls(None, ProbeError(reason, "worker"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from healthd.model.catalogue import Catalogue
 from healthd.settings import Settings
 
 QUEUE = "healthd:"  # and the location
@@ -28,3 +29,16 @@ def obstacle(settings: Settings) -> str:
     if find_spec("procrastinate") is None:
         return "workers need Procrastinate: pip install 'healthd[workers]'"
     return ""
+
+
+def locations(catalogue: Catalogue) -> set[str]:
+    """From where it has something looked at."""
+    steps = (
+        step
+        for system in catalogue.systems.values()
+        for playbook in system.playbooks.values()
+        for step in playbook.diagnostics
+    )
+    looks = [step.look for step in steps if step.look is not None]
+    enabled = [check for check in catalogue.checks.values() if check.enabled]
+    return {look.location for look in (*enabled, *looks)} - {""}
