@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export MAKE_GOAL = $(MAKECMDGOALS)
 
-.PHONY: help set-up run test lint audit bench lock clean
+.PHONY: help set-up run test lint audit bench pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ audit: set-up ## hold the shipped dependencies against known vulnerabilities
 
 bench: set-up ## measure; prints the table that the README quotes
 	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+pictures: set-up ## take the pictures in the documentation again
+	@exec $(BIN)/python -m tests.pictures $(ARGS)
 
 lock: ## resolve the dependencies again into uv.lock (ARGS=--upgrade for the newest)
 	@.ci/lock $(ARGS)

@@ -62,12 +62,11 @@ def _name(system: int) -> str:
 
 
 def _catalogue(system: int, *, failing: bool) -> str:
-    critical = ">= 0" if failing else ">= 20000"
+    limits = "critical: '>= 0'" if failing else "target: '< 1000', warning: '>= 5000', critical: '>= 20000'"
     rows = "".join(
         f"  - {{name: c{n:04}, title: The {_word(n)} of the {_word(n + 7)} {n} answers,"
         f" cadence: [{('morning', 'evening')[n % 2]}, continuous], severity: SEV{n % 3 + 1},"
-        f" probe: {{type: load}}, thresholds: {{measure: load1, target: '< 1000', warning: '>= 5000',"
-        f" critical: '{critical}'}}}}\n"
+        f" probe: {{type: load}}, thresholds: {{measure: load1, {limits}}}}}\n"
         for n in range(EACH)
     )
     return (
