@@ -23,13 +23,18 @@ from tests.documents.pages import ROOT
 # run as they are
 REAL = ("bash", "cat", "chmod", "cp", "curl", "echo", "env", "grep", "jq", "ls", "mkdir", "mv", "openssl", "pwd", "sed",
         "sqlite3", "promtool", "amtool")  # fmt: skip
-TOOLS = Path(
-    subprocess.run([ROOT / ".ci/kubernetes-tools", "path"], capture_output=True, text=True, check=True).stdout.strip()
-)
 # asked for their options only
 HELP = {name: shutil.which(name) or name for name in ("psql", "pg_dump", "pg_restore")}
 # of the manifests in deploy/
 OBJECTS = {"deployment/healthd", "service/healthd", "statefulset/healthd", "configmap/healthd", "secret/healthd"}
+
+
+def tool(name: str) -> str:
+    """kubectl or helm as .ci/kubernetes-tools keeps them."""
+    done = subprocess.run([ROOT / ".ci/kubernetes-tools", "path"], capture_output=True, text=True, check=True)
+    if not (path := Path(done.stdout.strip()) / name).is_file():
+        raise WrongError(f"no {name} at {path}: run .ci/kubernetes-tools")
+    return str(path)
 
 
 class WrongError(Exception):
@@ -105,7 +110,7 @@ def docker(words: list[str]) -> int:
 
 def kubectl(words: list[str]) -> int:
     """There is no cluster: what would be sent to it is rendered, what is asked of it is held against --help."""
-    program = str(TOOLS / "kubectl")
+    program = tool("kubectl")
     where = ("--namespace", "-n")
     plain = [w for n, w in enumerate(words) if w not in where and (n == 0 or words[n - 1] not in where)]
     match plain:
@@ -131,11 +136,11 @@ def helm(words: list[str]) -> int:
     match words:
         case ["install" | "upgrade", *rest]:
             only_there = {"--install", "--create-namespace", "--wait", "--atomic"}
-            return _call(str(TOOLS / "helm"), "template", *(w for w in rest if w not in only_there))
+            return _call(tool("helm"), "template", *(w for w in rest if w not in only_there))
         case ["template" | "lint", *_]:
-            return _call(str(TOOLS / "helm"), *words)
+            return _call(tool("helm"), *words)
         case ["test" | "rollback" as verb, *rest]:
-            return _known_options([str(TOOLS / "helm"), verb], rest)
+            return _known_options([tool("helm"), verb], rest)
     raise WrongError("no rule for this command of helm")
 
 

@@ -16,6 +16,7 @@ from healthd.sandbox.world import WORLDS
 from healthd.settings import PREFIX, Settings
 from tests.documents.examples import kind, mistakes, not_of_the_chart
 from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, commands, links, pages, words_in_code
+from tests.documents.programs import command_of
 
 DOCS = ROOT / "docs"
 YAML = [pytest.param(b, id=b.place) for page in pages() for b in blocks(page) if b.language == "yaml"]
@@ -90,17 +91,6 @@ def test_every_metric_named_exists_and_every_one_is_named() -> None:
     for name in named - known - tables - words:
         base = next((name.removesuffix(part) for part in parts if name.endswith(part)), name)
         assert base in known or name.endswith("_"), name
-
-
-def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
-    """The command that these words after `healthd` name, and what is left of them."""
-    found: click.Command = cli
-    while isinstance(found, click.Group) and words and not words[0].startswith("-"):
-        under = found.get_command(click.Context(found), words[0])
-        if under is None:
-            break
-        found, words = under, words[1:]
-    return found, words
 
 
 def unknown_options(text: str) -> list[str]:
