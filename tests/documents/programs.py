@@ -29,16 +29,21 @@ HELP = {name: shutil.which(name) or name for name in ("psql", "pg_dump", "pg_res
 OBJECTS = {"deployment/healthd", "service/healthd", "statefulset/healthd", "configmap/healthd", "secret/healthd"}
 
 
-def tool(name: str) -> str:
-    """kubectl or helm as .ci/kubernetes-tools keeps them."""
-    done = subprocess.run([ROOT / ".ci/kubernetes-tools", "path"], capture_output=True, text=True, check=True)
-    if not (path := Path(done.stdout.strip()) / name).is_file():
-        raise WrongError(f"no {name} at {path}: run .ci/kubernetes-tools")
-    return str(path)
+# before HOME is the reader's
+TOOLS = Path(
+    subprocess.run([ROOT / ".ci/kubernetes-tools", "path"], capture_output=True, text=True, check=True).stdout.strip()
+)
 
 
 class WrongError(Exception):
     """The command would not do what the page says."""
+
+
+def tool(name: str) -> str:
+    """kubectl or helm as .ci/kubernetes-tools keeps them."""
+    if not (TOOLS / name).is_file():
+        raise WrongError(f"no {name} in {TOOLS}: run .ci/kubernetes-tools")
+    return str(TOOLS / name)
 
 
 def command_of(words: Sequence[str]) -> tuple[click.Command, list[str]]:
