@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import psycopg
 import pytest
 
+from healthd.loading import load_catalogue
+from healthd.metrics import Metrics
 from healthd.model.outcomes import Observation
 from healthd.schedule import Attempt
-from tests.component.workers.conftest import Installation
+from healthd.workers.dispatch import Dispatch
+from healthd.workers.pulse import Pulse
+from tests.component.workers.conftest import Desk, Installation
 from tests.servers.postgres import PostgresServer
 from tests.servers.receiver import Receiver
 
@@ -207,6 +212,38 @@ async def test_a_daemon_that_takes_over_withdraws_what_the_one_before_asked_for(
         look.cancel()
     await asyncio.gather(*looks, return_exceptions=True)
     worker.stop()
+
+
+async def test_on_sqlite_the_checks_are_unknown_with_the_reason(installation: Installation, catalogue: str) -> None:
+    settings = installation.settings("daemon", catalogue, "sqlite:///healthd.db")
+    dispatch, checks = Dispatch(settings, Metrics("test")), load_catalogue(settings)
+    dispatch.adopt(checks)
+    seen = await Desk(dispatch, Metrics("test"), checks.checks).look()
+    assert seen.error is not None
+    assert seen.error.kind == "config"
+    assert "HEALTHD_DATABASE_URL is SQLite" in seen.error.reason
+    assert "SQLite" in dispatch.standing()["eu-west"][1]
+    await dispatch.end()
+
+
+async def test_a_workers_port_says_how_it_is() -> None:
+    reason = "starting"
+    pulse = Pulse(lambda: reason)
+    port = await pulse.start("127.0.0.1", 0)
+
+    async def ask(path: str, method: str = "GET") -> tuple[int, str]:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            answer = await client.request(method, path)
+            return answer.status_code, answer.text
+
+    assert await ask("/healthz") == (200, "alive\n")
+    assert await ask("/readyz") == (503, "starting\n")
+    reason = ""
+    assert await ask("/readyz") == (200, "ready\n")
+    assert await ask("/readyz", "HEAD") == (200, "")
+    assert (await ask("/metrics"))[0] == 404
+    assert (await ask("/healthz", "POST"))[0] == 404
+    await pulse.stop()
 
 
 GRANTS = """
