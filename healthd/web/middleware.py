@@ -13,7 +13,7 @@ from healthd.web.desk import desk_of
 from healthd.web.errors import answer
 from healthd.web.security import RequestError
 
-MAX_BODY = 16_384  # bytes of a request: a note and a name are all that people ever send
+MAX_BODY = 131_072  # bytes of a request: of all that a silence may say each letter may be sent as twelve
 MAX_HOOK = 1_048_576  # Slack sends the whole message along whose button was pressed
 HOOKS = "/hooks/"  # signed, each by its own service
 COMPRESS_FROM = 1_400  # bytes: less fits into one packet anyway

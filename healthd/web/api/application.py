@@ -43,7 +43,7 @@ def create_api(desk: Desk) -> FastAPI:
     for room in (checks, incidents, reports, silences, windows, attestations, installation):
         api.include_router(room.router, prefix="/v1")
     api.add_api_route("/docs", _docs, include_in_schema=False)
-    describe(api.openapi(), read_open=desk.gate.reads_openly)
+    describe(api.openapi(), has_token=desk.gate.has_token, read_open=desk.gate.reads_openly)
     for kind in (RequestError, StoreError, HTTPException):
         api.add_exception_handler(kind, answer)
     api.add_exception_handler(RequestValidationError, _invalid)

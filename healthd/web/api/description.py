@@ -39,14 +39,15 @@ LINKS: tuple[tuple[str, str, tuple[str, ...], dict[str, str]], ...] = (
     ("attest", "200", ("get_attestation", "withdraw"), {"attestation": ID}),
     ("withdraw", "200", ("get_attestation", "attest"), {"attestation": ID}),
     ("get_incident", "200", ("acknowledge", "list_members", "get_postmortem"), {"incident_id": ID}),
-    ("get_check", "200", ("run_check", "list_outcomes", "get_history"), {"system": SYSTEM, "name": NAME}),
+    ("get_check", "200", ("list_outcomes", "get_history"), {"system": SYSTEM, "name": NAME}),
 )
 
 
-def describe(document: dict[str, Any], *, read_open: bool) -> None:
-    """Complete an OpenAPI document in place. `read_open`: whether reading needs no token."""
+def describe(document: dict[str, Any], *, has_token: bool, read_open: bool) -> None:
+    """Complete an OpenAPI document in place. `has_token`: whether one may help; `read_open`: and reading needs none."""
     parts = document["components"]
-    parts["securitySchemes"] = {"bearer": BEARER}
+    if has_token:
+        parts["securitySchemes"] = {"bearer": BEARER}
     for name in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(name, None)
     for schema in parts["schemas"].values():
@@ -55,19 +56,20 @@ def describe(document: dict[str, Any], *, read_open: bool) -> None:
     operations: dict[str, dict[str, Any]] = {}
     for methods in document["paths"].values():
         for method, operation in methods.items():
-            _complete(operation, is_read=method in READS, read_open=read_open)
+            is_read = method in READS
+            _complete(operation, is_read=is_read)
+            if has_token and not (is_read and read_open):
+                operation["security"] = [{"bearer": []}]
             operations[operation["operationId"]] = operation
     for source, status, targets, where in LINKS:
         links = {target: {"operationId": target, "parameters": where} for target in targets}
         operations[source]["responses"][status]["links"] = links
 
 
-def _complete(operation: dict[str, Any], *, is_read: bool, read_open: bool) -> None:
+def _complete(operation: dict[str, Any], *, is_read: bool) -> None:
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # what cannot be read is 400 here
-    if not is_read or not read_open:
-        operation["security"] = [{"bearer": []}]
     if is_read:
         del responses["413"]
     else:

@@ -56,7 +56,7 @@ class SilenceRequest(Shape):
 
     matchers: list[Matcher] = Field(
         description="such as check=shop/web or severity=~SEV[34]: = and != take globs, =~ and !~ regular expressions"
-        " in which nothing that repeats is repeated; a word alone is a check",
+        " in which three characters or classes at most repeat; a word alone is a check",
         min_length=1,
         max_length=20,
     )

@@ -27,12 +27,14 @@ DURATION = rf"^{_PART}( ?{_PART}){{0,2}}$"
 LINK = rf"^(https?://[^/{INVISIBLE}][^{INVISIBLE}]*)?$"
 REASON = f"[^{INVISIBLE}]"
 
-# Regular expressions of which none can be wrong or take for ever: what is repeated is a character or a class.
+# Regular expressions of which none can be wrong or take for ever: three characters or classes at most repeat as often
+# as they like, and no group does.
 _LITERAL = rf"""[^\\\[\](){{}}*+?|^$." {CONTROL}]"""
-_CLASS = rf"\[\^?(0-9|a-z|A-Z|{'|'.join(f'{n}-[{n}-9]' for n in range(9))}|[A-Za-z0-9_./:@%,]){{1,20}}\]"
-_PIECE = rf"({_LITERAL}|\\[dwsDWS./*+?()\[\]{{}}|^$\\-]|\.|{_CLASS})([*+?]|\{{[0-9]{{1,2}}\}})?"
-_GROUP = rf"\(({_PIECE})*(\|({_PIECE})*)*\)\??"
-EXPRESSION = rf'"?\^?({_PIECE}|{_GROUP})*(\|({_PIECE}|{_GROUP})*)*\$?"?'
+_CLASS = rf"\[\^?(a-z|A-Z|{'|'.join(f'{n}-[{n}-9]' for n in range(9))}|[A-Za-z0-9_./:@%,]){{1,20}}\]"
+_ATOM = rf"({_LITERAL}|\\[dwsDWS./*+?()\[\]{{}}|^$\\-]|\.|{_CLASS})"
+_PIECE = rf"{_ATOM}(\?|\{{[0-9]{{1,2}}\}})?"
+_PIECES = rf"({_PIECE}|\(({_PIECE}|\|)*\)\??|\|)*"
+EXPRESSION = rf'"?\^?{_PIECES}({_ATOM}[*+]{_PIECES}){{0,3}}\$?"?'
 _NAME = r"[A-Za-z_][A-Za-z0-9_./-]{0,99}"
 _VALUE = rf"([^~{CONTROL}][^{CONTROL}]{{0,198}})?"
 MATCHER = rf"^({_NAME} ?(=|!=) ?{_VALUE}|{_NAME} ?(=~|!~) ?{EXPRESSION}|[A-Za-z0-9_./*?-]{{1,200}})$"
@@ -58,8 +60,8 @@ def _matcher(text: str) -> str:
         raise ValueError(str(error)) from None
     if len(text) > LONGEST_MATCHER or not _MATCHER.fullmatch(text):
         raise ValueError(
-            f"{text[:60]!r} is no matcher: expected system=shop, check=shop/web or severity=~SEV[34], in which"
-            " letters, ., [...] and \\d may be repeated, and (a|b) may not"
+            f"{text[:60]!r} is no matcher: expected system=shop, check=shop/web or severity=~SEV[34], in which at most"
+            " three repeat, each a letter, ., \\d or [...], and none in (...)"
         )
     return text
 
