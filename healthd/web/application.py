@@ -24,9 +24,10 @@ from healthd.web.daemon import Daemon
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
 from healthd.web.forwarding import ToLeader
+from healthd.web.lanes import Lanes
 from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders, WithoutNul
-from healthd.web.overload import Lanes, SharedAnswers
 from healthd.web.security import Gate, RequestError
+from healthd.web.sharing import SharedAnswers
 from healthd.web.templating import Templates
 from healthd.web.validators import EntityTags
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from healthd.settings import Settings
 from healthd.store.base import StoreError
 from healthd.web.desk import Desk, desk_of
-from healthd.web.errors import answer
+from healthd.web.errors import brief
 from healthd.web.security import RequestError, visitor_of
 from healthd.web.sessions import COOKIE, SECURE_COOKIE, Session, Ticket
 from healthd.web.visitors import Visitor
@@ -42,7 +42,7 @@ class Arrival:
             visitor = state["visitor"] = desk.gate.reception.visitor(scope, desk.now())
             self._require_ours(visitor.host)
         except RequestError as refusal:
-            await (await answer(request, refusal))(scope, receive, send)
+            await brief(scope, refusal)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Scope
 
 from healthd.store.base import StoreError
 from healthd.web.methods import allowed
@@ -55,6 +56,15 @@ async def answer(request: Request, error: Exception) -> Response:
     response = await page(request, template, refusal.status, **context)
     response.headers.update(headers)
     return response
+
+
+def brief(scope: Scope, refusal: RequestError) -> Response:
+    """The answer to a request that is not worth a page: it comes in crowds."""
+    headers = dict(refusal.headers)
+    if scope["path"].startswith(FOR_PROGRAMS):
+        return JSONResponse(as_json(refusal), refusal.status, headers, media_type=PROBLEM)
+    text = f"{refusal.error}: {refusal.hint}" if refusal.hint else refusal.error
+    return PlainTextResponse(f"{text}\n", refusal.status, headers)
 
 
 async def unexpected(request: Request, error: Exception) -> Response:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from healthd.web.overload import MANY, PIECE, BusyError, Lane, SharedAnswers
+from healthd.web.lanes import Budget, BusyError, Lane, metered
+from healthd.web.sharing import MANY, PIECE, SharedAnswers
 
 BODY = b"x" * (2 * PIECE + 1)
 
@@ -21,7 +23,7 @@ async def hold(lane: Lane, address: str, entered: asyncio.Event, leave: asyncio.
 
 
 async def test_so_many_at_once_and_half_of_them_of_one_address() -> None:
-    lane, leave = Lane(at_once=2, waiting=3, patience=0.05), asyncio.Event()
+    lane, leave = Lane(2, 3, 0.05, Budget(1.0)), asyncio.Event()
     first, other = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(hold(lane, "a", first, leave))
@@ -41,7 +43,7 @@ async def test_so_many_at_once_and_half_of_them_of_one_address() -> None:
 
 
 async def test_only_so_many_wait() -> None:
-    lane, leave, entered = Lane(at_once=2, waiting=1, patience=60), asyncio.Event(), asyncio.Event()
+    lane, leave, entered = Lane(2, 1, 60, Budget(1.0)), asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(hold(lane, "a", entered, leave)) for _ in range(3)]  # one of them is answered
         await entered.wait()
@@ -50,6 +52,50 @@ async def test_only_so_many_wait() -> None:
                 raise AssertionError
         leave.set()
     assert all(task.done() for task in tasks)
+
+
+def test_a_budget_is_a_share_of_the_time() -> None:
+    at = 100.0
+    budget = Budget(0.5, most=1.0, clock=lambda: at)
+    budget.spend(1.0)
+    assert budget.wait() == 0
+    budget.spend(2.0)
+    assert budget.wait() == 4
+    at += 3
+    assert budget.wait() == 1
+    at += 1000
+    budget.spend(1.5)  # of all that was not used a second is left
+    assert budget.wait() == 1
+
+
+async def test_work_costs_what_it_computes_and_not_what_it_waits() -> None:
+    spent: list[float] = []
+    came, caught = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.wait_for(came.wait(), 0.01)
+        except TimeoutError as error:
+            caught.append(error)
+        while sum(spent) == 0:
+            await asyncio.sleep(0)
+        await came.wait()
+        raise LookupError
+
+    asyncio.get_running_loop().call_later(0.1, came.set)
+    began = time.monotonic()
+    with pytest.raises(LookupError):
+        await metered(work(), spent.append)
+    assert caught  # what is thrown into it arrives
+    assert 0 < sum(spent) < time.monotonic() - began
+
+
+async def test_who_comes_to_a_lane_without_budget_is_sent_away() -> None:
+    lane = Lane(2, 3, 0.01, Budget(0.001))
+    lane.budget.spend(5.0)
+    with pytest.raises(BusyError):
+        async with lane.turn("a"):
+            raise AssertionError
 
 
 class Application:

@@ -1,27 +1,22 @@
-"""What a flood of requests may take: checks come first, then people who change something, then readers.
+"""One rendering for a crowd.
 
 `/metrics` and `/` say the same to everybody who is not signed in. While many ask, one rendering serves all who ask
 within ten times the time that it took, a second at most: so rendering takes about a tenth of one core, whoever asks how
-often. What cannot be shared is done by few at a time; whoever would wait too long is told to come again.
+often. What cannot be shared waits its turn (healthd.web.lanes).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from healthd.web.desk import desk_of
-from healthd.web.errors import FOR_PROGRAMS, PROBLEM, as_json
 from healthd.web.middleware import wants_gzip
-from healthd.web.problem import RequestError
 from healthd.web.security import visitor_of
 
 MANY = 20  # requests within a second: from then on answers are shared
@@ -30,7 +25,6 @@ LONGEST = 1.0  # seconds
 KEPT = 32  # answers kept
 PUBLIC = ("/metrics", "/status", "/badge/")
 PIECE = 262_144  # bytes
-RETRY_AFTER = 2.0  # seconds
 Key = tuple[str, bytes, bool]
 
 
@@ -63,7 +57,8 @@ class SharedAnswers:
         now = asyncio.get_running_loop().time()
         self._recent.append(now)
         is_busy = len(self._recent) == MANY and now - self._recent[0] < 1
-        key = (scope["path"], scope["query_string"], wants_gzip(Headers(scope=scope).get("accept-encoding", "")))
+        query = b"" if scope["path"] == "/metrics" else scope["query_string"]  # it takes no parameters
+        key = (scope["path"], query, wants_gzip(Headers(scope=scope).get("accept-encoding", "")))
         messages = await self._known(key, now, is_busy)
         await _send(messages, send) if messages else await self._make(key, scope, receive, send)
 
@@ -124,77 +119,3 @@ def _is_everybodys(scope: Scope) -> bool:
         return False
     headers = request.headers
     return not ("cookie" in headers or "authorization" in headers or visitor_of(request).user)
-
-
-class Lane:
-    """So many at once, half of them of one address; so many may wait, so long."""
-
-    def __init__(self, at_once: int, waiting: int, patience: float) -> None:
-        self._at_once, self._waiting, self._patience = at_once, waiting, patience
-        self._free = asyncio.Semaphore(at_once)
-        self._of: dict[str, asyncio.Semaphore] = {}
-        self._here: Counter[str] = Counter()  # by address: waiting or being answered
-
-    @asynccontextmanager
-    async def turn(self, address: str) -> AsyncIterator[None]:
-        """Wait for it. Raises BusyError when that takes too long."""
-        if self._here.total() >= self._at_once + self._waiting:
-            raise BusyError
-        self._here[address] += 1
-        own = self._of.setdefault(address, asyncio.Semaphore(max(1, self._at_once // 2)))
-        try:
-            async with AsyncExitStack() as stack:
-                try:
-                    async with asyncio.timeout(self._patience):
-                        await stack.enter_async_context(own)
-                        await stack.enter_async_context(self._free)
-                except TimeoutError:
-                    raise BusyError from None
-                yield
-        finally:
-            self._here[address] -= 1
-            if not self._here[address]:
-                del self._here[address], self._of[address]
-
-
-class Lanes:
-    """Few at a time. Probes of the platform and static files wait for nobody."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._changes = Lane(64, 64, 10)
-        self._metrics = Lane(4, 40, 5)
-        self._reads = Lane(12, 120, 3)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        lane = self._lane(scope)
-        if lane is None:
-            await self._app(scope, receive, send)
-            return
-        try:
-            async with lane.turn(visitor_of(Request(scope)).address):
-                await self._app(scope, receive, send)
-        except BusyError as busy:
-            await _answer(scope, busy)(scope, receive, send)
-
-    def _lane(self, scope: Scope) -> Lane | None:
-        path = scope["path"]
-        if path in ("/healthz", "/readyz") or path.startswith("/static/"):
-            return None
-        if scope["method"] not in ("GET", "HEAD"):
-            return self._changes
-        return self._metrics if path == "/metrics" else self._reads
-
-
-class BusyError(RequestError):
-    """Too much is asked."""
-
-    def __init__(self) -> None:
-        super().__init__(503, "healthd is asked too much at once", "checks go on; try again", retry_after=RETRY_AFTER)
-
-
-def _answer(scope: Scope, busy: BusyError) -> Response:
-    """Said cheaply: there is no time for a page."""
-    if scope["path"].startswith(FOR_PROGRAMS):
-        return JSONResponse(as_json(busy), busy.status, dict(busy.headers), media_type=PROBLEM)
-    return PlainTextResponse(f"{busy.error}: {busy.hint}\n", busy.status, dict(busy.headers))
