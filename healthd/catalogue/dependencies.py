@@ -18,10 +18,18 @@ def check_dependencies(written: Mapping[str, MappingNode], complete: bool, conte
     edges = {
         id_: _dependencies(id_, body, context) for id_, node in written.items() if (body := node.get("depends_on"))
     }
+    beside: dict[str, dict[str, MappingNode]] = {}  # by system, then by name
+    for id_, node in written.items():
+        system, _, name = id_.partition("/")
+        beside.setdefault(system, {})[name] = node
     for id_, wanted in edges.items():
+        system = id_.partition("/")[0]
         for index, target in enumerate(wanted):
             if target and target not in written and complete:
-                _dangling(id_, target, index, written, context)
+                name = target.removeprefix(f"{system}/")
+                known = written if "/" in name else beside[system]
+                told = f"check {id_}: depends on unknown check {name!r}"
+                context.dangling(written[id_], told, name, known, ("depends_on", index))
     for cycle in _cycles(edges):
         path = " -> ".join((*cycle, cycle[0]))
         context.problem(written[cycle[0]], f"check {cycle[0]}: depends on itself: {path}", at=("depends_on",))
@@ -31,15 +39,6 @@ def _dependencies(id_: str, body: Node, context: Context) -> tuple[str, ...]:
     names = one_or_many(context.values.build(body, f"check {id_}"))
     system = id_.partition("/")[0]
     return tuple(qualified(system, name) if isinstance(name, str) and name else "" for name in names)
-
-
-def _dangling(id_: str, target: str, index: int, written: Mapping[str, MappingNode], context: Context) -> None:
-    node, system = written[id_], id_.partition("/")[0]
-    name = target.removeprefix(f"{system}/")
-    known = (
-        written if "/" in name else {i.partition("/")[2]: n for i, n in written.items() if i.startswith(system + "/")}
-    )
-    context.dangling(node, f"check {id_}: depends on unknown check {name!r}", name, known, ("depends_on", index))
 
 
 def _cycles(edges: Edges) -> list[list[str]]:

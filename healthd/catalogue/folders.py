@@ -83,7 +83,9 @@ def _add(path: Path, found: Found, seen: set[Path]) -> None:
     seen.add(real)
     found.folders.append(Folder(path, yaml_files(path)))
     for child in _visible(path):
-        if child.is_dir() and yaml_files(child):
+        if child.suffix in (".yaml", ".yml") and not child.is_file():
+            found.warnings.append(f"{child}: is not read: it is no file")
+        elif child.is_dir() and yaml_files(child):
             found.warnings.append(f"{child}: its files are not read: a system's files stand side by side in {path}")
 
 

@@ -7,7 +7,9 @@ brackets would end the process. Plain words keep their text (`on`, `yes` and `09
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +70,16 @@ def read(path: Path, shown: str) -> Document:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
+        # a device or a pipe would be waited for, or have no end, whatever its size is said to be
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _BrokenFileError(0, "is not a file")
+            data = file.read(MAX_BYTES + 1) or b""  # None: nothing yet, as from the kernel's log
+            size = max(len(data), os.fstat(file.fileno()).st_size)
+        if size > MAX_BYTES:
             raise _BrokenFileError(
                 0, f"{size / 1e6:.0f} MB is more than the {MAX_BYTES / 1e6:.0f} MB a catalogue file may have"
             )
-        data = path.read_bytes()
     except OSError as error:
         raise _BrokenFileError(0, f"cannot be read: {error.strerror or error}") from None
     if not data.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16 with its mark is YAML too
@@ -96,6 +103,7 @@ class _Composer:
         self.problems = problems
         self.anchors: dict[str, Node | None] = {}  # None while still open
         self.count = 0
+        self.merged = 0  # keys that << has brought
 
     def compose(self, data: bytes) -> Mapping:
         parser = yaml.cyaml.CParser(_Named(data))  # type: ignore[attr-defined]
@@ -204,6 +212,9 @@ class _Composer:
                 self._problem(key.line, f"duplicate key {key.text!r}", f"first written in line {first[0].line}")
             else:
                 own[key.text] = (key, value)
+        self.merged += sum(len(source.pairs) for source in merged)
+        if self.merged > FREE_SIZE + MAX_GROWTH * self.count:
+            raise _BrokenFileError(merged[-1].line, "its aliases expand to more than a catalogue can sensibly hold")
         for source in merged:
             for key, value in source.pairs:
                 own.setdefault(key.text, (key, value))
@@ -235,7 +246,7 @@ _MISTAKES: tuple[tuple[re.Pattern[str], str], ...] = (
 def _syntax(error: yaml.MarkedYAMLError, file: str, lines: list[str]) -> Problem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
-    text = lines[line - 1] if line <= len(lines) else ""
+    text = lines[line - 1][:1000] if line <= len(lines) else ""
     hint = next((hint for pattern, hint in _MISTAKES if pattern.search(text)), "")
     parts = [part for part in (error.context, error.problem) if part]
     message = "not valid YAML: " + ", ".join(parts)

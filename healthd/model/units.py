@@ -78,6 +78,7 @@ def _table() -> dict[str, tuple[Unit, float]]:
 
 SUFFIXES = _table()
 _QUANTITY = re.compile(r"^\s*(\$)?\s*([+-]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*)?$")
+_LONGEST = 200  # characters of a quantity; systems that are looked at may say anything in its place
 _COMPOUND = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zµ]+)")
 
 
@@ -86,6 +87,9 @@ def parse_quantity(text: str) -> Quantity:
 
     Compound durations ("1h30m") are read too. Raises UnitError with the nearest known unit.
     """
+    text = text.strip()
+    if len(text) > _LONGEST:
+        raise UnitError(f"{text[:40] + '...'!r} is not a quantity: expected a number and a unit, such as 500ms or 80%")
     match = _QUANTITY.match(text)
     if match is None:
         raise UnitError(f"{text!r} is not a quantity: expected a number and a unit, such as 500ms or 80%")

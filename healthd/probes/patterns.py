@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import AnyStr, TypeVar
 
-from healthd.probes.base import ProbeError
 from healthd.model.pattern_cost import steps
+from healthd.probes.base import ProbeError
 
 __all__ = ["apart_if_costly", "cheap_size", "costly", "regular_expression", "search", "search_all"]
 
@@ -61,7 +61,7 @@ def search(pattern: AnyStr, text: AnyStr, flags: int = 0) -> Sequence[AnyStr | N
 def search_all(
     regex: re.Pattern[AnyStr], texts: Sequence[AnyStr], *, whole: bool = False
 ) -> list[Sequence[AnyStr | None] | None]:
-    """The same for several texts, together in that time. `whole`: it must match a text from its beginning to its end."""
+    """The same for several texts, together in that time. `whole`: it must match a text from beginning to end."""
     if sum(steps(regex, len(text)) for text in texts) > CHEAP:
         return _in_child(regex, texts, whole)
     found = [regex.fullmatch(text) if whole else regex.search(text) for text in texts]
