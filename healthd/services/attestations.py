@@ -90,6 +90,17 @@ class Attestations:
         found = await self._house.store.records(pure.KIND, system=system, name=name, before=before, limit=limit)
         return [pure.from_record(record) for record in found if not record.is_open and record.id not in self._open]
 
+    async def recorded(
+        self, limit: int, *, of: str = "", before: datetime | None = None, before_id: str = ""
+    ) -> Sequence[Request]:
+        """Those in the store, open or closed, the newest first. `of`: a system, or a task; `before` and `before_id` as
+        the store has them."""
+        system, _, name = of.partition("/")
+        found = await self._house.store.records(
+            pure.KIND, system=system, name=name, before=before, before_id=before_id, limit=limit
+        )
+        return [self._open.get(record.id) or pure.from_record(record) for record in found]
+
     async def find(self, name: str) -> Request:
         """By its id, or by the name of what is asked for (system/name, or the name alone): the one that is open.
 

@@ -11,6 +11,7 @@ import structlog
 from healthd.incidents import silences as pure
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident
+from healthd.model.matchers import parse_matcher
 from healthd.model.silences import Silence, SilenceError
 from healthd.services.base import House
 from healthd.store.base import AuditEntry, Commit
@@ -69,9 +70,9 @@ class Silences:
             reverse=True,
         )
 
-    async def past(self, limit: int, before: datetime | None = None) -> Sequence[Silence]:
-        """Those in the store, over or not, the newest first."""
-        found = await self._house.store.records(pure.KIND, limit=limit, before=before)
+    async def past(self, limit: int, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
+        """Those in the store, over or not, the newest first; `before` and `before_id` as the store has them."""
+        found = await self._house.store.records(pure.KIND, limit=limit, before=before, before_id=before_id)
         return [self._known.get(record.id) or pure.from_record(record) for record in found]
 
     async def find(self, silence_id: str) -> Silence:
@@ -89,7 +90,7 @@ class Silences:
         """Make one. Raises SilenceError for one that cannot be."""
         now = self._house.now()
         silence_id = f"SIL-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        parsed = [pure.parse_matcher(text) for text in matchers]
+        parsed = [parse_matcher(text) for text in matchers]
         silence = pure.make(silence_id, parsed, author, reason, (now, starts or now, ends))
         if len(self._known) >= MOST:
             raise SilenceError(f"there are {MOST} silences already", "end some of them")

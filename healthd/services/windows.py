@@ -82,9 +82,25 @@ class Windows:
     async def past(self, limit: int, before: datetime | None = None) -> Sequence[Maintenance]:
         """Those in the store that are over or were called off, the newest first."""
         now = self._house.now()
-        found = await self._house.store.records(pure.KIND, limit=limit, before=before or now)
-        windows = (self._known.get(record.id) or pure.from_record(record)[0] for record in found)
+        windows = await self.recorded(limit, before=before or now)
         return [w for w in windows if w.state(now) in ("over", "called off")]
+
+    async def recorded(
+        self, limit: int, *, system: str = "", before: datetime | None = None, before_id: str = ""
+    ) -> Sequence[Maintenance]:
+        """Those in the store, over or not, what begins last first; `before` and `before_id` as the store has them."""
+        store = self._house.store
+        found = await store.records(pure.KIND, system=system, limit=limit, before=before, before_id=before_id)
+        return [self._known.get(record.id) or pure.from_record(record)[0] for record in found]
+
+    async def find(self, window_id: str) -> Maintenance:
+        """Over or not. Raises KeyError."""
+        if window_id in self._known:
+            return self._known[window_id]
+        record = await self._house.store.record(pure.KIND, window_id)
+        if record is None:
+            raise KeyError(window_id)
+        return pure.from_record(record)[0]
 
     async def add(self, planned: Maintenance) -> Maintenance:
         """Add one, whose id is still to be given. Raises WindowError."""

@@ -19,7 +19,7 @@ class Silences(Protocol):
     def known(self) -> Sequence[Silence]:
         """Those that are not over, the newest first."""
 
-    async def past(self, limit: int, before: datetime | None = None) -> Sequence[Silence]:
+    async def past(self, limit: int, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
         """All in the store, over or not, the newest first."""
 
     async def find(self, silence_id: str) -> Silence:
@@ -47,6 +47,14 @@ class Windows(Protocol):
     async def past(self, limit: int, before: datetime | None = None) -> Sequence[Maintenance]:
         """Over or called off, as far as anything was said or done about them; the newest first."""
 
+    async def recorded(
+        self, limit: int, *, system: str = "", before: datetime | None = None, before_id: str = ""
+    ) -> Sequence[Maintenance]:
+        """All in the store, over or not, what begins last first."""
+
+    async def find(self, window_id: str) -> Maintenance:
+        """Over or not."""
+
     async def add(self, planned: Maintenance) -> Maintenance:
         """Add one; it is given its id."""
 
@@ -67,6 +75,11 @@ class Attestations(Protocol):
     @property
     def tasks(self) -> Mapping[str, Check]:
         """What is asked for, by id."""
+
+    async def recorded(
+        self, limit: int, *, of: str = "", before: datetime | None = None, before_id: str = ""
+    ) -> Sequence[Request]:
+        """All in the store, open or closed, the newest first. `of`: a system, or a task."""
 
     async def past(self, limit: int, check_id: str = "", before: datetime | None = None) -> Sequence[Request]:
         """Those that are closed, the newest first."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from healthd.incidents.silences import parse_matcher
+from healthd.model.matchers import parse_matcher
 from healthd.model.silences import Silence, SilenceError
 from healthd.model.units import UnitError, parse_duration
 from healthd.model.windows import USUAL_NOTICE, Maintenance, WindowError

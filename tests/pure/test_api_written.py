@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from healthd.incidents.silences import parse_matcher
+from healthd.model.matchers import parse_matcher
 from healthd.model.units import parse_duration
 from healthd.web.api.paging import Place, piece, place, turned
 from healthd.web.api.written import DURATION, LINK, LONGEST_MATCHER, MATCHER, REASON

@@ -14,11 +14,11 @@ from healthd.incidents.silences import (
     from_record,
     make,
     matches,
-    parse_matcher,
     spoken,
     to_record,
     why,
 )
+from healthd.model.matchers import parse_matcher
 from healthd.model.outcomes import Level
 from healthd.model.silences import Silence, SilenceError
 from tests.factories import make_check

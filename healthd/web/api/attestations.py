@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
-from healthd.incidents.attestations import KIND, from_record
 from healthd.model.attestations import Request
 from healthd.model.times import rfc3339
 from healthd.web import attesting
@@ -55,9 +54,7 @@ async def list_attestations(
     now = desk.now()
 
     async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Request]:
-        within, _, name = (check or system).partition("/")
-        asked = desk.daemon.store.records(KIND, system=within, name=name, before=end, before_id=id_, limit=most)
-        return [from_record(record) for record in await desk.ask(asked)]
+        return await desk.ask(desk.daemon.attestations.recorded(most, of=check or system, before=end, before_id=id_))
 
     def is_wanted(request: Request) -> bool:
         asked_for = system in ("", request.system) and check in ("", request.check_id)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
-from healthd.incidents.silences import KIND, from_record
 from healthd.model.silences import Silence
 from healthd.model.times import rfc3339
 from healthd.web import quiet
@@ -46,8 +45,7 @@ async def list_silences(
     now, start = desk.now(), beginning(after, before)
 
     async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Silence]:
-        asked = desk.daemon.store.records(KIND, before=end, before_id=id_, limit=most)
-        return [from_record(record) for record in await desk.ask(asked)]
+        return await desk.ask(desk.daemon.silences.past(most, end, id_))
 
     if state == "expired":
         found, following = await turned(fetch, _place, start, limit, keep=lambda s: s.state(now) == state)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
-from healthd.incidents.windows import KIND, from_record
 from healthd.model.times import rfc3339
 from healthd.model.windows import Maintenance
 from healthd.web import quiet
@@ -40,8 +39,7 @@ async def list_windows(
     now, start = desk.now(), place(after)
 
     async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Maintenance]:
-        asked = desk.daemon.store.records(KIND, system=system, before=end, before_id=id_, limit=most)
-        return [from_record(record)[0] for record in await desk.ask(asked)]
+        return await desk.ask(desk.daemon.windows.recorded(most, system=system, before=end, before_id=id_))
 
     if past:
         start = start or Place(now)
@@ -62,13 +60,10 @@ def _place(window: Maintenance) -> Place:
 )  # fmt: skip
 async def get_window(desk: TheDesk, window_id: str) -> JSONResponse:
     """To come, open, over or called off."""
-    for window in desk.daemon.windows.known:
-        if window.id == window_id:
-            return JSONResponse(_as_json(desk, window))
-    record = await desk.ask(desk.daemon.store.record(KIND, window_id))
-    if record is None:
-        raise RequestError(404, f"no window {window_id[:60]!r}", "all of them are listed at /windows")
-    return JSONResponse(_as_json(desk, from_record(record)[0]))
+    try:
+        return JSONResponse(_as_json(desk, await desk.ask(desk.daemon.windows.find(window_id))))
+    except KeyError:
+        raise RequestError(404, f"no window {window_id[:60]!r}", "all of them are listed at /windows") from None
 
 
 @router.post(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from healthd.incidents.silences import parse_matcher
+from healthd.model.matchers import parse_matcher
 from healthd.model.silences import SilenceError
 from healthd.model.units import UnitError, parse_duration
 from healthd.web.attesting import MAX_LINK
