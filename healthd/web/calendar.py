@@ -41,11 +41,11 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, in words."""
+    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, as (system's title, rule)."""
 
     first: date
     weeks: list[list[Day]]
-    often: list[str]
+    often: list[tuple[str, str]]
 
     @property
     def before(self) -> date | None:
@@ -111,7 +111,7 @@ def _maintained(catalogue: Catalogue, windows: Iterable[Maintenance], system: st
             yield Entry(window.starts_at.astimezone(known.zone), 0, window.system, "", window.title, 0)
 
 
-def _words(catalogue: Catalogue, key: Key) -> str:
+def _words(catalogue: Catalogue, key: Key) -> tuple[str, str]:
     system, rule, cadence = key
     known = catalogue.systems[system].cadences.get(cadence)
-    return f"{catalogue.systems[system].title}: {known.text if known else ', '.join(rule.crons)}"
+    return catalogue.systems[system].title, known.text if known else ", ".join(rule.crons)

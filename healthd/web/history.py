@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from healthd.model.catalogue import Check
-from healthd.model.outcomes import Measurement, Outcome
+from healthd.model.outcomes import CheckState, Level, Measurement, Outcome
 from healthd.model.units import Unit
 from healthd.store.base import Point
 from healthd.web.desk import Desk
 from healthd.web.plot import SIZES, Bar, History, Plot, Span, bars, draw, limits_of, run_spans
 from healthd.web.security import RequestError
-from healthd.web.standing import word
+from healthd.web.standing import is_flag, word
 from healthd.web.words import value_text
 
 RANGES = {
@@ -83,8 +83,16 @@ def measures_of(check: Check, outcome: Outcome | None) -> list[Measure]:
         if values or name not in words:
             unit = next((m.unit for m in values if m.unit), units.get(name))
             found.append(Measure(name, unit, tuple(m.series for m in values if m.series)))
-    # whether something answers is worth a plot only where nothing else was measured
-    return sorted(found, key=lambda measure: measure.name == "up")
+    # whether something is there is worth a plot only where nothing else was measured
+    flags = {"up"} | {row.measure for row in check.thresholds if is_flag(row)}
+    return sorted(found, key=lambda measure: measure.name in flags)
+
+
+def _wanted(measures: Sequence[Measure], asked: str, state: CheckState | None) -> Measure | None:
+    """The one asked for; without that, what is wrong, else the first."""
+    bad = [verdict.measure for verdict in state.verdicts if verdict.level is not Level.OK] if state else []
+    known = {measure.name: measure for measure in measures}
+    return next((known[name] for name in (asked, *bad) if name in known), measures[0] if measures else None)
 
 
 async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: str) -> Recorded:
@@ -96,7 +104,7 @@ async def recorded(desk: Desk, check: Check, range_: str, measure: str, series: 
     since = now - lasting
     store = desk.daemon.store
     measures = measures_of(check, desk.daemon.latest.get(check.id))
-    chosen = next((m for m in measures if m.name == measure), measures[0] if measures else None)
+    chosen = _wanted(measures, measure, desk.daemon.states.get(check.id))
     points: list[Point] = []
     if chosen is not None:
         points = await desk.ask(

@@ -66,6 +66,12 @@ class Mark:
     text: str
 
 
+def is_flag(row: Threshold) -> bool:
+    """Whether it says only that something has to be there: `critical: "= 0"` and nothing else."""
+    others = (row.target, row.acceptable, row.warning)
+    return row.critical is not None and row.critical.text.replace(" ", "") == "=0" and not any(others)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """One check with all that is known of it now."""
@@ -89,9 +95,10 @@ class Standing:
 
     @property
     def figures(self) -> tuple[Verdict, ...]:
-        """Verdicts worth a line: that something answers goes without saying where it gave values."""
+        """Verdicts worth a line: that something is there goes without saying where it gave values."""
+        flags = {row.key for row in self.check.thresholds if is_flag(row)}
         found = self.verdicts
-        return tuple(v for v in found if v.measure != "up" or v.level is not Level.OK) or found
+        return tuple(v for v in found if v.row not in flags or v.level is not Level.OK) or found
 
     @property
     def next_run(self) -> datetime | None:
