@@ -17,13 +17,14 @@ from healthd.settings import Settings
 from healthd.store.base import StoreError
 from healthd.workers.letters import Answer, Question
 from healthd.workers.place import Place
-from healthd.workers.switchboard import Switchboard
+from healthd.workers.switchboard import Call, Switchboard
 from healthd.workers.terms import locations, obstacle
 
 BEGIN = 4.0  # seconds beyond two leases: within all of it a look is begun, by a second worker if the first is lost
 DELIVERY = timedelta(seconds=3)  # for a look that does not end when told to, and for its answer to come back
 HUNG = 0.9  # of a check's time: a look that took longer waited for something that did not answer
 TICK = 0.5
+HANGS = 5.0  # seconds for what a tick does
 SWEEP = 600.0
 
 log = structlog.get_logger("healthd.workers")
@@ -109,22 +110,29 @@ class Dispatch:
         loop = asyncio.get_running_loop()
         begin_by = loop.time() + self._begin
         try:
-            call = await line.call(place.name, Question.of(due, line.clock() + self._begin), begin_by)
-        except StoreError as error:
+            async with asyncio.timeout_at(begin_by):
+                call = await line.call(place.name, Question.of(due, line.clock() + self._begin), begin_by)
+        except (StoreError, TimeoutError) as error:
             raise self._cut_off(error) from None
         try:
             await asyncio.wait((call.answer,), timeout=begin_by - loop.time())
-            if not call.answer.done() and await line.withdraw(call):
+            if not call.answer.done() and await self._withdrawn(call, line):
                 raise self._nobody(place)
             whole = due.check.timeout + DELIVERY
             await asyncio.wait((call.answer,), timeout=whole.total_seconds())
             if not call.answer.done():
                 raise ProbeError(f"the worker at {place.name} did not answer within {_words(whole)}", "worker")
             return call.answer.result()
-        except StoreError as error:
-            raise self._cut_off(error) from None
         finally:
             line.hang_up(call)
+
+    async def _withdrawn(self, call: Call, line: Switchboard) -> bool:
+        """Whether nobody had begun it, as far as the database says."""
+        try:
+            async with asyncio.timeout(DELIVERY.total_seconds()):
+                return await line.withdraw(call)
+        except (StoreError, TimeoutError) as error:
+            raise self._cut_off(error) from None
 
     def _remember(self, check: Check, answer: Answer) -> None:
         """Who hangs waits for those turns from now on."""
@@ -144,7 +152,7 @@ class Dispatch:
     def _nobody(self, place: Place) -> ProbeError:
         if self._trouble:
             return ProbeError(self._trouble, "worker")
-        if place.alive:
+        if place.alive and not self._is_silent(place):
             begin = format_duration(self._begin)
             return ProbeError(f"the workers at {place.name} are busy: none began the look within {begin}", "worker")
         seen = f"last seen {place.seen:%Y-%m-%d %H:%M:%S} UTC" if place.seen else "none has been seen"
@@ -153,8 +161,9 @@ class Dispatch:
             "worker",
         )
 
-    def _cut_off(self, error: StoreError) -> ProbeError:
-        return ProbeError(f"the workers cannot be asked: {error.reason}", "worker")
+    def _cut_off(self, error: StoreError | TimeoutError) -> ProbeError:
+        reason = error.reason if isinstance(error, StoreError) else "the database does not answer"
+        return ProbeError(f"the workers cannot be asked: {reason}", "worker")
 
     # -- beside the looks --------------------------------------------------------------------------------------------
 
@@ -164,20 +173,22 @@ class Dispatch:
         swept = -SWEEP
         while True:
             try:
-                await line.open()
-                presences = await line.turn()
-                if clock() - swept > SWEEP:
-                    swept = clock()
-                    await line.sweep()
+                async with asyncio.timeout(HANGS):
+                    await line.open()
+                    presences = await line.turn()
+                    if clock() - swept > SWEEP:
+                        swept = clock()
+                        await line.sweep()
                 if self._trouble:
                     log.info("workers_can_be_asked")
                 self._trouble = ""
                 for place in self._places.values():
                     place.hear(presences.get(place.name), clock())
-            except StoreError as error:
+            except (StoreError, TimeoutError) as error:
+                reason = self._cut_off(error).reason
                 if not self._trouble:
-                    log.error("workers_cannot_be_asked", reason=error.reason)
-                self._trouble = self._cut_off(error).reason
+                    log.error("workers_cannot_be_asked", reason=reason)
+                self._trouble = reason
             except Exception:
                 log.exception("dispatch_failed")
             self._look_after_places()
@@ -187,6 +198,7 @@ class Dispatch:
         metrics = self._metrics
         for name, place in self._places.items():
             if self._is_silent(place):
+                place.alive = 0
                 place.give_up(self._nobody(place))
             metrics.workers.labels(name).set(place.alive)
             metrics.worker_waiting.labels(name).set(place.waiting)

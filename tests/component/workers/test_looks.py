@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -246,25 +248,15 @@ async def test_a_workers_port_says_how_it_is() -> None:
     await pulse.stop()
 
 
-GRANTS = """
-CREATE ROLE {role} LOGIN PASSWORD 'narrow';
-GRANT SELECT, INSERT, UPDATE ON healthd_workers TO {role};
-GRANT INSERT, SELECT ON healthd_answers TO {role};
-GRANT SELECT, UPDATE, DELETE ON procrastinate_jobs TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON procrastinate_workers, procrastinate_events TO {role};
-GRANT SELECT, UPDATE ON procrastinate_periodic_defers TO {role};
-GRANT USAGE ON SEQUENCE procrastinate_events_id_seq TO {role};
-"""
-
-
 async def test_a_worker_needs_no_more_than_the_documented_rights(
     installation: Installation, catalogue: str, postgres: PostgresServer
 ) -> None:
     desk = await installation.dispatch(catalogue)
     name = installation.url.rsplit("/", 1)[1]
     role = f"worker_{name}"
+    (page,) = re.findall(r"```sql\n(.*?)```", Path("docs/workers.md").read_text(), re.DOTALL)
     with psycopg.connect(installation.url, autocommit=True) as connection:
-        connection.execute(GRANTS.format(role=role))
+        connection.execute(re.sub(r"\bhealthd_worker\b", role, page).replace("'...'", "'narrow'"))
     installation.worker_url = postgres.url(name, user=role, password="narrow")
     installation.work(catalogue)
     await desk.alive()
