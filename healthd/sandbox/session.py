@@ -64,8 +64,9 @@ async def _run_inbox(folder: Path, port: int | None, say: Say) -> int:
     inbox = Inbox(lambda message: _report(message, say), port)
     environment = {"HEALTHD_TOKEN": secrets.token_urlsafe(16), **inbox.settings()}
     try:
-        await inbox.start()
+        # first the file: whoever finds it listening finds that, too
         write_private(folder / ENVIRONMENT_FILE, "\n".join(_exports(environment)) + "\n")
+        await inbox.start()
         say(f"Inbox on {inbox.url}; what healthd needs to tell it is in {folder / ENVIRONMENT_FILE}. It receives:")
         await asyncio.Event().wait()
     finally:
