@@ -11,6 +11,7 @@ from healthd.incidents.clocks import Clocks
 from healthd.incidents.lifecycle import SINCE
 from healthd.model.catalogue import Check, Severity, System
 from healthd.model.incidents import Incident, Member, TimelineEntry
+from healthd.model.inert import inert
 from healthd.model.units import format_duration
 
 TO_FILL = "_to be filled in_"
@@ -37,7 +38,7 @@ def draft(facts: Facts) -> str:
     """The draft, ending in a line feed. Times are in the system's time zone. Pure."""
     incident = facts.incident
     sections = (
-        f"# Post-mortem: {_inline(incident.title)}",
+        f"# Post-mortem: {inert(incident.title)}",
         "\n".join(_head(facts)),
         f"## Summary\n\n{TO_FILL}: what happened, in two or three sentences.",
         "\n".join(_impact(facts)),
@@ -61,7 +62,6 @@ def _head(facts: Facts) -> Iterator[str]:
     link = f"[{incident.id}]({facts.url})" if facts.url else incident.id
     times = f"{_clock(facts, incident.opened_at)} to {_clock(facts, end) if end else 'now: it is still open'}"
     rows = [
-        ("Incident", link),
         ("System", facts.system.title),
         ("Severity", name),
         ("Date", f"{incident.opened_at.astimezone(facts.system.zone):%Y-%m-%d}"),
@@ -73,11 +73,12 @@ def _head(facts: Facts) -> Iterator[str]:
         ("Incident commander", incident.acknowledged_by or TO_FILL),
     ]
     if incident.reopened:
-        rows.insert(6, ("Reopened", "once" if incident.reopened == 1 else f"{incident.reopened} times"))
+        rows.insert(5, ("Reopened", "once" if incident.reopened == 1 else f"{incident.reopened} times"))
     if facts.within is not None and end is not None:
         rows.append(("Post-mortem due", f"{(end + facts.within).astimezone(facts.system.zone):%Y-%m-%d %H:%M}"))
     yield "| | |"
     yield "| --- | --- |"
+    yield f"| Incident | {link} |"
     yield from (f"| {title} | {_cell(text)} |" for title, text in rows)
 
 
@@ -148,20 +149,20 @@ def _cause(facts: Facts) -> Iterator[str]:
         yield ""
         yield "What the diagnosis found when it began:"
         yield ""
-        yield from (f"- {_inline(text)}" for text in found)
+        yield from (f"- {inert(text)}" for text in found)
     playbook = facts.system.playbooks.get(facts.incident.playbook)
     if playbook is not None and playbook.likely_cause:
         yield ""
-        yield f"What its playbook, {_inline(playbook.title)}, expects: {_inline(playbook.likely_cause)}."
+        yield f"What its playbook, {inert(playbook.title)}, expects: {inert(playbook.likely_cause)}."
 
 
 def _evidence(facts: Facts) -> Iterator[str]:
     yield "## Evidence"
     yield ""
-    yield f"- {_inline(facts.incident.reason)}"
+    yield f"- {inert(facts.incident.reason)}"
     for title, text in _pieces(facts):
         yield ""
-        yield f"**{_inline(title)}**"
+        yield f"**{inert(title)}**"
         yield ""
         yield _code(text)
 
@@ -195,13 +196,9 @@ def _duration(time: timedelta) -> str:
     return format_duration(max(0, round(time.total_seconds())))
 
 
-def _inline(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _cell(text: str) -> str:
     """On one line, without what would end the cell."""
-    return _inline(text).replace("\\", "\\\\").replace("|", "\\|")
+    return inert(text).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _code(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from healthd.model.catalogue import Check, Playbook, Severity, Step, System
 from healthd.model.incidents import Incident, Message
+from healthd.model.inert import UNPRINTABLE
 from healthd.model.outcomes import Evidence, Verdict
 from healthd.model.times import rfc3339
 from healthd.model.units import format_value
@@ -24,7 +24,6 @@ MAX_STEPS = 20
 MAX_TEXT = 4000
 
 # Escape sequences and control characters (but tab and line feed), which no receiver shows and some refuse.
-_UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def compose(
@@ -207,7 +206,7 @@ def clean(value: Any, redact: Callable[[str], str]) -> Any:
     """Every text within, redacted, without what cannot be shown, and cut at MAX_TEXT."""
     if isinstance(value, str):
         # redacted before it is cut: half a secret would no longer be recognised
-        text = redact(_UNPRINTABLE.sub("", value.replace("\r\n", "\n")))
+        text = redact(UNPRINTABLE.sub("", value.replace("\r\n", "\n")))
         return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
     if isinstance(value, Mapping):
         return {key: clean(item, redact) for key, item in value.items()}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from healthd.model.inert import inert
 from healthd.report.model import Growth, Item, Objective, Report, Value
 
 SYMBOLS = {"critical": "🔴", "warning": "🟠", "unknown": "⚪", "missing": "⚪", "ok": "🟢"}
@@ -139,7 +140,7 @@ def _line(item: Item) -> str:
         _named(value) + (f" ({value.limits})" if value.limits else "")
         for value in [v for v in item.values if v.level != "ok"][:2]
     )
-    return f"{SYMBOLS[item.level]} {item.title}: {words or item.reason}"
+    return f"{SYMBOLS[item.level]} {item.title}: {words or inert(item.reason)}"
 
 
 def _counts(report: Report) -> str:
@@ -149,7 +150,7 @@ def _counts(report: Report) -> str:
 
 
 def _named(value: Value) -> str:
-    return f"{_measure(value.measure, value.series)} {value.text}"
+    return inert(f"{_measure(value.measure, value.series)} {value.text}")
 
 
 def _measure(measure: str, series: str) -> str:
@@ -196,4 +197,4 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\n", " ").replace("|", "\\|").strip()
+    return inert(text).replace("\\", "\\\\").replace("|", "\\|")
