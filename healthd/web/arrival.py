@@ -148,5 +148,5 @@ def _session(desk: Desk, visitor: Visitor, ticket: Ticket | None) -> Session | N
     """A person whom a proxy knows stays that person, whatever name they gave with the token."""
     gate = desk.gate
     if visitor.user and (ticket is not None or gate.reception.may_change(visitor)):
-        return gate.sessions.of_person(visitor.user)
+        return gate.sessions.of_person(visitor.user, ticket)
     return gate.sessions.session(ticket) if ticket is not None else None

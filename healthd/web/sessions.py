@@ -80,9 +80,9 @@ class Sessions:
         """What it stands for."""
         return Session(ticket.name, self.sign("form", ticket.id))
 
-    def of_person(self, name: str) -> Session:
-        """Of somebody whom a proxy knows."""
-        return Session(name, self.sign("person", name), by_proxy=True)
+    def of_person(self, name: str, ticket: Ticket | None) -> Session:
+        """Of somebody whom a proxy knows, and who may have signed in besides."""
+        return Session(name, self.sign("person", name), by_proxy=ticket is None)
 
     def sign(self, purpose: str, text: str) -> str:
         """What only we could have written."""

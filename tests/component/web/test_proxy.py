@@ -131,6 +131,16 @@ def test_who_is_no_editor_only_reads(daemon: Daemon, proxy: NginxServer) -> None
             assert "ou may not change anything as bob@example.com" in answer.text
 
 
+def test_who_is_no_editor_may_sign_in_with_the_token_and_stays_who_they_are(daemon: Daemon, proxy: NginxServer) -> None:
+    with browser(proxy, "bob") as bob:
+        assert bob.post("/sign-in", data={"token": TOKEN, "name": "root", "next": "/"}).status_code == 303
+        key = form_key(bob.get(PAGE).text)
+        assert bob.post(f"{PAGE}/run", data={"form_key": key}).status_code == 303
+        assert newest(daemon)["actor"] == "bob@example.com"
+        assert bob.post("/sign-out", data={"form_key": key}).status_code == 303
+        assert "form_key" not in bob.get(PAGE).text
+
+
 def test_the_header_of_anybody_else_is_nothing(daemon: Daemon) -> None:
     claims = {"X-Auth-Request-Email": "ada@example.com", "X-Forwarded-For": "127.0.0.1"}
     with elsewhere(daemon, "127.0.0.2", **claims) as eve:
