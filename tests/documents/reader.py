@@ -97,6 +97,8 @@ class Reader:
         process = Process(argv, self.log / f"{name}.log", env=environment, cwd=terminal.folder).start()
         self.lasting[name] = process
         process.wait_for_port(port)
+        if name == "run":
+            self.until(lambda: self.api.get("/readyz").status_code == 200, "ready")
 
     # -- getting started -------------------------------------------------------------------------------------------
 
