@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.scheduling import ByPlace, turn
 
 # each module holds one server's class and its fixtures
 pytest_plugins = [
@@ -24,15 +26,9 @@ pytest_plugins = [
 ]
 
 
-HERE = Path(__file__).parent
-# for `--dist loadgroup`: what one worker does alone, so that what is slow to start is started once
-FOLDERS = ("component/aws", "component/docker", "component/kubernetes", "component/postgres", "component/restore")
-FILES = ("component/", "pure/")  # a module each; tests of other folders go where there is a worker free, one by one
-# but not around what their module has started for several of them
-SHARED = frozenset({"ask", "browser", "calm", "database", "itself", "kube", "quiet_daemon", "running"})
-# begun first, so that nothing long is left for the end
-ORDER = ("e2e/test_sandbox_worlds", *FOLDERS, "e2e/", "component/test_sandbox", "component/test_schedule", "component/")
-
+# how fast examples are made is the machine's doing, not theirs
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 # by hand: pytest --hypothesis-profile=long -n0 tests/pure/test_fuzz_*.py
 settings.register_profile("long", max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -44,33 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Groups and order for `--dist loadgroup`."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if (group := _group(item)) is not None and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _turn(_place(item)))
+    """In a worker: what takes long comes first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
-def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else item.path.as_posix()
-
-
-def _group(item: pytest.Item) -> str | None:
-    """What is done by one worker; None: this test may go anywhere."""
-    place = _place(item)
-    for folder in FOLDERS:
-        if place.startswith(f"{folder}/"):
-            return folder
-    shared = SHARED.intersection(getattr(item, "fixturenames", ()))
-    return place if shared or place.startswith(FILES) else None
-
-
-def _turn(place: str) -> int:
-    return next((number for number, start in enumerate(ORDER) if place.startswith(start)), len(ORDER))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup` is ours."""
+    return ByPlace(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_finish() -> None:

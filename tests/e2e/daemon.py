@@ -90,7 +90,7 @@ class Daemon:
         while time.monotonic() < deadline:
             if result := condition():
                 return result
-            time.sleep(0.02)
+            time.sleep(0.05)
         raise AssertionError(f"never {what or condition}:\n{self.log.read_text()[-3000:]}")
 
     def command(self, *words: str) -> tuple[int, str]:

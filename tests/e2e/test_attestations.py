@@ -19,11 +19,11 @@ CATALOGUE = """\
 system: {name: shop, title: Shop}
 severities: {SEV1: {}, SEV3: {}}
 cadences:
-  often: {every: 6s}
+  often: {every: 20s}
   yearly: {cron: "0 9 29 2 *", title: Every leap year}
 attestations:
   rotate:
-    {title: Secrets rotated, cadence: often, due: 3s, remind: 1s, severity: SEV3, who: security, description: npm}
+    {title: Secrets rotated, cadence: often, due: 8s, remind: 1s, severity: SEV3, who: security, description: npm}
   drill: {title: Restore drill, cadence: yearly, who: on-call}
 """
 STOCK = """\
@@ -65,7 +65,7 @@ def test_a_task_is_asked_for_reminded_overdue_and_signed_for_through_a_kill(
         CATALOGUE, webhook_url=receiver.url, webhook_secret=SECRET, public_url="https://healthd.example"
     ).start()  # fmt: skip
     daemon.until(lambda: daemon.metric("healthd_check_status", check="rotate") == 0, what="in order")
-    receiver.wait_for(2, timeout=15)
+    receiver.wait_for(2, timeout=60)
     first, second = notices(receiver)[:2]
     assert (first["title"], second["title"]) == ("To be done: Secrets rotated", "Still to be done: Secrets rotated")
     asked = daemon.get("/api/v1/attestations")["attestations"][0]

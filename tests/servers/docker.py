@@ -58,7 +58,7 @@ class DockerEngine:
     def start(self) -> DockerEngine:
         """Start and wait until it answers."""
         self._process.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 self.ask("GET", "/_ping")

@@ -100,7 +100,7 @@ class PostgresServer:
     def start(self) -> PostgresServer:
         """Start and wait until it answers a query."""
         self._process.start().wait_for_port(self.port)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.url(), connect_timeout=5).close()

@@ -24,9 +24,9 @@ PACE = {
     "LATENCY_HOLD": "2s", "LOGIN_HOLD": "2s",
 }  # fmt: skip
 UNKNOWN_AFTER = 3  # runs in a row that find nothing out, before anybody is told
-PAUSE = 0.2  # seconds between two looks
+PAUSE = 0.4  # seconds between two looks
 SLOW = 1.5  # seconds: a check that takes longer is looked at only where it matters
-PATIENCE = 90  # seconds until what was broken or mended must be seen
+PATIENCE = 180  # seconds until what was broken or mended must be seen
 # what a daemon joins into one incident is not what this is about: each check has its own
 APART = "  grouping: {window: 0s, storm: 0, reopen_within: 0s}\n"
 
@@ -185,7 +185,7 @@ class Walk:
 
     def _until_ready(self) -> None:
         assert self._daemon is not None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             assert self._daemon.running(), self._log.read_text()[-3000:]
             try:

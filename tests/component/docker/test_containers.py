@@ -91,7 +91,7 @@ async def test_what_containers_use(docker: DockerEngine, look: Look) -> None:
     docker.run("exit 0", name="ended")
     docker.wait("ended")
     found = values(await look("docker_containers", usage=True, interval="500ms"))
-    assert 0.15 < float(found["cpu{busy}"]) < 0.8, "half a processor is what it may use"
+    assert 0.02 < float(found["cpu{busy}"]) < 0.8, "half a processor is what it may use, where there is as much"
     assert float(found["cpu_ratio{busy}"]) == pytest.approx(float(found["cpu{busy}"]) / 0.5)
     assert float(found["cpu_ratio{idle}"]) < 0.05
     assert 0 < float(found["memory_ratio{busy}"]) < 0.5

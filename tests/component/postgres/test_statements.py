@@ -13,6 +13,7 @@ from healthd.model.outcomes import ProbeError
 from healthd.probes.postgres import PostgresStatementsProbe
 from tests.component.looking import Looker, evidence, values
 from tests.component.postgres.test_replication import MakeLooker
+from tests.component.postgres.watching import sessions, until
 from tests.servers.postgres import PostgresServer, system_binaries
 
 
@@ -95,11 +96,11 @@ async def test_a_sample_longer_than_the_timeout(busy: str, statements: Looker) -
 async def test_cancelled_between_the_two_looks(busy: str, statements: Looker) -> None:
     statements.timeout = timedelta(seconds=30)
     looking = asyncio.create_task(statements(url=busy, sample="20s"))
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(sessions(busy)))
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await looking
-    assert len(asyncio.all_tasks()) == 1
+    await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
 async def test_what_to_do_without_the_extension(postgres: PostgresServer, statements: Looker) -> None:

@@ -49,9 +49,9 @@ def _is_socket(fd: str) -> bool:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until it holds; fails after some seconds."""
-    for _ in range(200):
+    """Wait until it holds; fails after half a minute."""
+    for _ in range(1500):
         if true():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
     raise AssertionError("it did not become true")
