@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from procrastinate.schema import SchemaManager
 
 from healthd.loading import load_catalogue
 from healthd.metrics import Metrics
@@ -196,6 +197,39 @@ async def test_two_daemons_and_two_workers_prepare_the_database_together(
     for desk in desks:
         await desk.alive(2)
         assert values(await desk.look())["status"] == 200
+
+
+def prepared_before(url: str, until: str, comment: str) -> None:
+    """The engine's tables as its scripts before `until` make them."""
+    scripts = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"), key=lambda path: path.name)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for script in scripts:
+            if script.name < until:
+                connection.execute(script.read_text().encode())
+        if comment:
+            connection.execute(f"COMMENT ON TABLE procrastinate_jobs IS '{comment}'".encode())
+
+
+@pytest.mark.parametrize(
+    ("until", "comment", "after"),
+    [
+        ("03.01", "healthd: 03.00.00_50_post_cancel_notification.sql", "healthd: 03."),
+        ("99", "", None),
+    ],
+    ids=["older, of ours", "of somebody else"],
+)
+async def test_the_engines_tables_are_brought_up_to_date_where_they_are_ours(
+    installation: Installation, catalogue: str, until: str, comment: str, after: str | None
+) -> None:
+    prepared_before(installation.url, until, comment)
+    desk = await installation.dispatch(catalogue)
+    installation.work(catalogue)
+    await desk.alive()
+    assert values(await desk.look())["status"] == 200
+    with psycopg.connect(installation.url) as connection:
+        row = connection.execute("SELECT obj_description('procrastinate_jobs'::regclass, 'pg_class')").fetchone()
+    assert row is not None
+    assert row[0] is after if after is None else row[0].startswith(after) and row[0] > comment
 
 
 async def test_a_daemon_that_takes_over_withdraws_what_the_one_before_asked_for(
