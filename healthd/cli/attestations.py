@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import click
 
 from healthd.cli.common import Refused, format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, get, post, url_option
+from healthd.cli.remote import by_option, every, post, url_option
 from healthd.cli.times import local
 
 
@@ -48,7 +47,7 @@ def attest(*, name: str, note: str, link: str, withdraw: str, listing: bool, act
 
 
 def _list(url: str, output: str) -> int:
-    found: list[dict[str, Any]] = get("/attestations", {"state": "open"}, url).json()["attestations"]
+    found = every("/attestations", {"state": "open"}, url)
     if output == "json":
         print_json(found)
         return 0

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from healthd.cli.common import STYLES, format_option, plain, print_json, print_table
-from healthd.cli.remote import get, url_option
+from healthd.cli.remote import every, get, url_option
 from healthd.model.outcomes import Level
 from healthd.model.units import format_duration
 
@@ -19,13 +19,13 @@ SHOWN_LINES = 20  # of each piece of evidence
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also those that are over.")
 @click.option("--system", default="", help="Of this system.")
-@click.option("--limit", default=50, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many at most.")
 @format_option
 @url_option
 def incidents(everything: bool, system: str, limit: int, output: str, url: str | None) -> int:
     """List open incidents, the newest first. The exit code is the worst level of the open ones, 0 without any."""
-    asked = {"system": system, "limit": str(limit)} | ({} if everything else {"open": "true"})
-    found = get("/incidents", asked, url).json()["incidents"]
+    asked = {"system": system} | ({} if everything else {"open": "true"})
+    found = every("/incidents", asked, url, limit)
     if output == "json":
         print_json(found)
     elif found:

@@ -14,6 +14,7 @@ from healthd.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATIENCE = 30.0  # seconds
+PAGE, MOST = 500, 10_000  # entries of a list: in one answer, and altogether
 
 
 def url_option(function: F) -> F:
@@ -34,6 +35,19 @@ def get(path: str, parameters: Mapping[str, str] | None = None, url: str | None 
 def post(path: str, body: Mapping[str, Any], url: str | None = None) -> httpx.Response:
     """As `get`, for what changes something."""
     return call("POST", path, url, json=dict(body))
+
+
+def every(path: str, parameters: Mapping[str, str], url: str | None = None, most: int = MOST) -> list[dict[str, Any]]:
+    """At most `most` entries of a list, however many pages that takes."""
+    found: list[dict[str, Any]] = []
+    after: dict[str, str] = {}
+    while len(found) < most:
+        said = get(path, {**parameters, **after, "limit": str(min(PAGE, most - len(found)))}, url).json()
+        found += said[path.strip("/")]
+        if not said["next"]:
+            break
+        after = {"after": said["next"]}
+    return found
 
 
 def given(**fields: str) -> dict[str, str]:

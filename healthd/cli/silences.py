@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, get, given, post, url_option
+from healthd.cli.remote import by_option, every, given, post, url_option
 from healthd.cli.times import local, moment
 
 
@@ -68,7 +68,7 @@ def add(
 @format_option
 def list_(expired: bool, url: str, output: str) -> int:
     """The silences in effect and to come."""
-    found = get("/silences", {"state": "expired"} if expired else {}, url).json()["silences"]
+    found = every("/silences", {"state": "expired"} if expired else {}, url)
     if output == "json":
         print_json(found)
         return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, get, given, post, url_option
+from healthd.cli.remote import by_option, every, given, post, url_option
 from healthd.cli.times import local, moment
 
 
@@ -77,7 +77,7 @@ def add(
 @format_option
 def list_(system: str, past: bool, url: str, output: str) -> int:
     """The windows that are open, and those of the next two weeks."""
-    found = get("/windows", {"system": system, "past": str(past).lower()}, url).json()["windows"]
+    found = every("/windows", {"system": system, "past": str(past).lower()}, url)
     if output == "json":
         print_json(found)
         return 0

@@ -56,8 +56,13 @@ async def _docs(request: Request) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What pydantic found, as one sentence each."""
+    """What pydantic found, as one sentence each; or that the body is not said to be JSON, and was not read as such."""
     assert isinstance(error, RequestValidationError)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    unread = any(e["loc"][0] == "body" and e["type"] != "missing" for e in error.errors())
+    if unread and kind != "application/json" and not kind.endswith("+json"):
+        said = f"the API takes no {kind[:60]}" if kind else "nothing says what the body is"
+        return await answer(request, RequestError(415, said, "send Content-Type: application/json"))
     problems = [f"{_where(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()[:5]]
     return await answer(request, RequestError(400, "; ".join(problems)))
 

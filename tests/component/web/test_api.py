@@ -306,6 +306,12 @@ def test_bodies_that_are_no_request_are_refused(daemon: Daemon, body: bytes, sta
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_body_that_is_not_said_to_be_json_is_refused_with_what_to_say(daemon: Daemon, kind: str) -> None:
+    answer = daemon.http.post("/api/v1/reload", content=b'{"actor": "ada"}', headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["hint"]) == (415, "send Content-Type: application/json")
+
+
 def test_a_body_without_a_length_is_bounded_too(daemon: Daemon) -> None:
     def endless() -> Any:
         for _ in range(1_000):
