@@ -90,6 +90,8 @@ def test_a_worker_is_killed_and_then_the_database_is(site: Site) -> None:
     """What it was looking at is looked at by the other one; and both sides go on when the database is back."""
     site.workers(2)
     site.daemon.until(lambda: site.status()["level"] == "ok", 20, "looked at")
+    assert site.status()["location"] == "eu-west"
+    assert "looked at by workers at <code>eu-west</code>" in site.daemon.http.get("/checks/shop/web").text
     site.daemon.write(CATALOGUE.format(hook=site.hook.url, often="1h"))  # nothing but the slow one is looked at
     site.hook.script(["hang"], path="/slow")
     asked = site.ask("slow")
