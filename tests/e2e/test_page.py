@@ -198,13 +198,25 @@ def test_a_checklist_is_ticked_off(daemon: Daemon, watch: Callable[..., Watched]
     expect(line).to_contain_text("ok")
 
 
-def test_open_details_stay_open_and_the_page_stays_where_it_is(daemon: Daemon, watch: Callable[..., Watched]) -> None:
+def test_details_opened_by_keyboard_stay_open_and_the_page_stays_where_it_is(
+    daemon: Daemon, watch: Callable[..., Watched]
+) -> None:
     page = watch(width=360).open("/checks/shop/load")
-    page.locator("#measurements summary").click()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    summary = page.locator("#measurements summary")
+    for _ in range(30):  # past the breadcrumb, and the table that can be scrolled
+        page.keyboard.press("Tab")
+        if summary.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("#measurements")).to_have_attribute("open", "")
     page.evaluate("window.scrollTo(0, 500)")
     at = page.evaluate("window.scrollY")
     shown = page.locator("footer time").inner_text()
     expect(page.locator("footer time")).not_to_have_text(shown, timeout=PATIENCE)
+    expect(summary).to_be_focused()
     assert page.locator("#measurements").get_attribute("open") is not None
     assert page.evaluate("window.scrollY") == at
 
