@@ -154,8 +154,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """No text formats itself: a width can be any number."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """The plain methods of texts and mappings; what makes texts of any length is not among them."""
-        if callable(value) and isinstance(obj, str | Mapping | list | tuple):
+        """The plain methods of texts and mappings; what makes texts or bytes of any length is not among them."""
+        if callable(value) and isinstance(obj, str | bytes | Mapping | list | tuple | int | float | range):
             return attr in _METHODS
         return bool(super().is_safe_attribute(obj, attr, value))
 
