@@ -4,6 +4,7 @@ standard files, and is answered with the exit code."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -34,6 +35,7 @@ def serve(path: str) -> None:
     """Until the process is ended."""
     from healthd.cli import COMMANDS, cli
     from healthd.loading import load_catalogue
+    from healthd.sandbox.world import WORLDS, world_class
     from healthd.settings import load_settings
     from tests.documents import programs
     from tests.documents.pages import ROOT
@@ -43,8 +45,12 @@ def serve(path: str) -> None:
     context = cli.make_context("healthd", ["validate"])
     for name in COMMANDS:
         cli.get_command(context, name)
+    for name in WORLDS:
+        world_class(name)
     # a catalogue with many types of probe: what is set up on first use is set up once
     load_catalogue(load_settings({}), [str(folder) for folder in (ROOT / "checks").glob("host")])
+    gc.freeze()  # forks share what is there, and live too short to collect anything
+    gc.disable()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(path)
     listener.listen(16)
