@@ -198,15 +198,15 @@ async def test_a_server_that_falls_silent(look: Looker) -> None:
         await shake(reader, writer)
         await asyncio.Event().wait()
 
-    look.timeout = timedelta(seconds=0.5)
+    look.timeout = timedelta(seconds=1)
     async with odd.serving(silent) as server:
         url = server.url.replace("http", "ws")
         began = asyncio.get_running_loop().time()
         seen = await look(url=url)
-        assert seen.note == "no answer within 500ms (waiting for the answer to a ping)"
+        assert seen.note == "no answer within 1s (waiting for the answer to a ping)"
         assert values(seen)["status"] == 101
         seen = await look(url=url, ping=False, send="x", expect="y")
-        assert seen.note == "no answer within 500ms (waiting for the message that is expected)"
+        assert seen.note == "no answer within 1s (waiting for the message that is expected)"
         assert asyncio.get_running_loop().time() - began < 2
 
 
@@ -230,12 +230,11 @@ async def test_frames_that_are_wrong_or_too_long(look: Looker) -> None:
 
 
 async def test_an_unexpected_answer_is_shown_without_secrets(look: Looker) -> None:
-    look.timeout = timedelta(seconds=0.5)
+    look.timeout = timedelta(seconds=1)
     async with talking(echo) as url:
         seen = await look(url=url, send="secret-word", expect_json={"$.a": 1})
     assert (
-        seen.note
-        == "no answer within 500ms (waiting for the message that is expected; 2 came, the last: it is not JSON)"
+        seen.note == "no answer within 1s (waiting for the message that is expected; 2 came, the last: it is not JSON)"
     )
     assert evidence(seen, "last messages") == "welcome\nyou said <redacted>"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ class AwsLooker:
 
     def __init__(self, looker: Looker, url: str) -> None:
         self.looker, self.url = looker, url
+        looker.timeout = timedelta(seconds=30)  # of a busy machine's moto
 
     async def __call__(self, **params: Any) -> Observation:
         """Every look is a checklist run of its own."""

@@ -151,12 +151,12 @@ async def test_a_listener_that_never_answers(server: Looker) -> None:
 
     async with await asyncio.start_server(silence, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        server.timeout = timedelta(seconds=0.6)
+        server.timeout = timedelta(seconds=1)
         started = time.monotonic()
         seen = await server(url=f"postgresql://app:s3cret@127.0.0.1:{port}/shop")
         assert time.monotonic() - started < 10
         assert values(seen) == {"up": 0}
-        assert "no answer within 600ms" in seen.note
+        assert "no answer within 1s" in seen.note
         await asyncio.wait_for(closed.wait(), 5)
 
 

@@ -56,14 +56,14 @@ async def test_what_cannot_be_asked_is_no_zero(own: RedisServer, kind: str, para
 
 async def test_a_server_that_hangs(own: RedisServer, ping: Looker, length: Looker) -> None:
     await length(url=own.url, key="queue")
-    ping.timeout = length.timeout = timedelta(seconds=0.6)
+    ping.timeout = length.timeout = timedelta(seconds=1)
     before = len(os.listdir("/proc/self/fd"))
     own.pause()
     try:
         started = time.monotonic()
         seen = await ping(url=own.url)
         assert values(seen) == {"up": 0}
-        assert "no answer within 600ms" in seen.note
+        assert "no answer within 1s" in seen.note
         with pytest.raises(ProbeError) as caught:
             await length(url=own.url, key="queue")
         assert caught.value.kind == "timeout"

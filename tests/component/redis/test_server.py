@@ -114,13 +114,13 @@ async def test_something_else_answers(handler: odd.Handler, says: str, ping: Loo
 
 
 async def test_a_listener_that_never_answers(ping: Looker) -> None:
-    ping.timeout = timedelta(seconds=0.6)
+    ping.timeout = timedelta(seconds=1)
     async with odd.serving(odd.silent) as server:
         started = time.monotonic()
         seen = await ping(url=f"redis://127.0.0.1:{server.port}/0")
         assert time.monotonic() - started < 10
     assert values(seen) == {"up": 0}
-    assert "no answer within 600ms" in seen.note
+    assert "no answer within 1s" in seen.note
 
 
 async def test_tls(redis_server: RedisServer, ping: Looker, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_tls(redis_server: RedisServer, ping: Looker, tmp_path: Path) -> N
         seen = await ping(url=url)
         assert values(seen) == {"up": 0}
         assert "TLS: certificate is not from a trusted issuer" in seen.note
-    ping.timeout = timedelta(seconds=0.5)  # a server without TLS waits for the end of the greeting
+    ping.timeout = timedelta(seconds=1)  # a server without TLS waits for the end of the greeting
     assert values(await ping(url=redis_server.url.replace("redis://", "rediss://"))) == {"up": 0}
 
 
