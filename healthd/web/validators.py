@@ -7,17 +7,17 @@ from hashlib import blake2b
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-API = "/api/"
+TAGGED = ("/api/", "/badge/")
 
 
 class EntityTags:
-    """On whole answers of the API that succeed. Weak: what is compressed says the same as what is not."""
+    """On whole answers of the API, and on badges. Weak: what is compressed says the same as what is not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(API):
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(TAGGED):
             await self._app(scope, receive, send)
             return
         known = _tags(Headers(scope=scope).getlist("if-none-match"))

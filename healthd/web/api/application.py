@@ -27,7 +27,7 @@ Reads are open unless HEALTHD_READ_OPEN is false; whatever changes something nee
 `Authorization: Bearer <HEALTHD_TOKEN>`. Times are RFC 3339 in UTC. Values are in base units (seconds, bytes, ratio).
 Errors are problems (RFC 9457): `{"title", "status", "detail", "hint"?}`. Lists are given page by page: `next` of an
 answer, given as `after`, continues it."""
-EVERYWHERE = (400, 401, 404, 405, 413, 421, 429, 503)  # may be said to anybody
+EVERYWHERE = (400, 401, 404, 405, 413, 421, 429, 431, 503)  # may be said to anybody
 
 
 def create_api(desk: Desk) -> FastAPI:

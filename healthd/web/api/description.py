@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from healthd.web.errors import PROBLEM
@@ -54,10 +55,12 @@ def describe(document: dict[str, Any], *, has_token: bool, read_open: bool) -> N
         _without_empty_defaults(schema)
     document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     operations: dict[str, dict[str, Any]] = {}
+    problems: dict[str, Any] = {}
+    parts["responses"] = problems
     for methods in document["paths"].values():
         for method, operation in methods.items():
             is_read = method in READS
-            _complete(operation, is_read=is_read)
+            _complete(operation, problems, is_read=is_read)
             if has_token and not (is_read and read_open):
                 operation["security"] = [{"bearer": []}]
             operations[operation["operationId"]] = operation
@@ -66,26 +69,34 @@ def describe(document: dict[str, Any], *, has_token: bool, read_open: bool) -> N
         operations[source]["responses"][status]["links"] = links
 
 
-def _complete(operation: dict[str, Any], *, is_read: bool) -> None:
+def _complete(operation: dict[str, Any], problems: dict[str, Any], *, is_read: bool) -> None:
+    """`problems`: what is said of each status wherever it may come."""
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]  # what cannot be read is 400 here
-    if is_read:
-        del responses["413"]
-    else:
-        responses["415"] = {**responses["400"], "description": "Unsupported Media Type"}
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _without_null(parameter["schema"])
     if is_read:
+        del responses["413"]
         operation.setdefault("parameters", []).append(SINCE)
         responses["200"]["headers"] = ETAG
         responses["304"] = {"description": "Not Modified", "headers": ETAG}
+    else:
+        responses["415"] = responses["400"]
     for status, said in responses.items():
-        if status in HEADERS:
-            said["headers"] = HEADERS[status]
         if status >= "400":
-            said["content"] = {PROBLEM: next(iter(said["content"].values()))}
+            name = HTTPStatus(int(status)).phrase.title().replace(" ", "").replace("-", "")
+            problems[name] = _problem(status, said)
+            responses[status] = {"$ref": f"#/components/responses/{name}"}
+        elif status in HEADERS:
+            said["headers"] = HEADERS[status]
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _problem(status: str, said: dict[str, Any]) -> dict[str, Any]:
+    (content,) = said["content"].values()
+    headers = {"headers": HEADERS[status]} if status in HEADERS else {}
+    return {"description": HTTPStatus(int(status)).phrase, "content": {PROBLEM: content}, **headers}
 
 
 def _without_empty_defaults(schema: dict[str, Any]) -> None:

@@ -63,6 +63,7 @@ def test_the_public_page_tells_how_systems_stand_and_nothing_else(public: Daemon
 def test_a_badge_is_a_picture_of_one_word(outsider: httpx.Client) -> None:
     badge = outsider.get("/badge/shop.svg")
     assert badge.headers["content-type"] == "image/svg+xml"
+    assert badge.headers["ETag"].startswith('W/"')
     assert badge.headers["cross-origin-resource-policy"] == "cross-origin"
     root = ET.fromstring(badge.text)
     assert root.attrib["aria-label"].startswith("Shop <script>")
