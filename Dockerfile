@@ -69,6 +69,7 @@ USER 0:0
 RUN --mount=type=bind,from=build,source=/src/deploy/image,target=/mnt \
     apt-get update \
  && apt-get install --yes --no-install-recommends "${POSTGRESQL_CLIENT}" gzip \
+ && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig \
  && python3 /mnt/finish.py /opt/healthd
 USER 65532:65532
