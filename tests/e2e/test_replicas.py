@@ -42,7 +42,7 @@ def database() -> Iterator[PostgresServer]:
     try:
         yield server
     finally:
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture
