@@ -15,10 +15,12 @@ APART = (
     "e2e/test_coverage_command", "e2e/test_diagnosis", "e2e/test_escalation", "e2e/test_incident",
     "e2e/test_permissions_command", "e2e/test_sandbox_worlds",
 )  # fmt: skip
-# nothing long is left for the end
+_WORLDS = "e2e/test_sandbox_worlds.py::test_every_fault_is_noticed_told_and_mended"
+# nothing long is left for the end, and what mostly waits goes beside what keeps a processor busy
 FIRST = (
-    "e2e/test_sandbox_worlds", "e2e/test_docs", *FOLDERS, "e2e/", "component/test_sandbox", "component/test_schedule",
-    "component/",
+    f"{_WORLDS}[syncwatch]", f"{_WORLDS}[social-live]", "component/aws", "e2e/test_docs", "component/postgres",
+    _WORLDS, *FOLDERS, "e2e/", "component/test_sandbox", "component/test_schedule", "component/",
+    "pure/test_schedule", "pure/test_fuzz", "pure/test_catalogue",
 )  # fmt: skip
 
 
