@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -100,6 +101,8 @@ async def _fetch(server: ApiParams, path: str, form: Mapping[str, str], context:
             return Reply(response.status, response.headers, _read(content, cut))
     except TimeoutError:
         raise ProbeError(no_answer(context.timeout, f"asking {server.url}"), kind="timeout") from None
+    except zlib.error:
+        raise ProbeError(f"{server.url}: the answer cannot be decompressed", kind="protocol") from None
     except (aiohttp.ClientError, OSError) as error:
         host = urlsplit(server.url).hostname or ""
         words, kind = explain_client_error(error, host)

@@ -150,6 +150,9 @@ async def test_no_prometheus_there(nginx: NginxServer, look: Looker) -> None:
         (odd.silent, "no answer within 1s"),
         (odd.closes, "connection closed"),
         (odd.says(b"garbage\r\n\r\n"), "not HTTP"),
+        (odd.answers(b"no gzip", "Content-Encoding: gzip"), "cannot be decompressed"),
+        (odd.answers(odd.bomb(100), "Content-Encoding: gzip"), "longer than 1MB"),
+        (odd.answers(b"[" * 900_000), "did not answer with JSON"),
     ],
 )
 async def test_something_else_there(look: Looker, handler: odd.Handler, message: str) -> None:

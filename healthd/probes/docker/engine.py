@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,11 @@ class Engine:
         """The same, asked anew."""
         from healthd.probes.http.exchange import read_body
 
-        async with self.open(path, query, context) as response:
-            body, cut = await read_body(response, _ANSWER_MAX)
+        try:
+            async with self.open(path, query, context) as response:
+                body, cut = await read_body(response, _ANSWER_MAX)
+        except zlib.error:
+            raise ProbeError(_NOT_JSON.format(f"GET {_generic(path)}", self._params.url), "protocol") from None
         if cut:
             raise ProbeError(f"the answer to GET {_generic(path)} is longer than {_ANSWER_MAX // 10**6} MB", "limit")
         try:

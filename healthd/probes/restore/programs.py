@@ -80,7 +80,7 @@ def _major(folder: Path) -> int:
 
 
 def _version(program: Path, user: str | None) -> tuple[int, int]:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - our own arguments, no shell
         [program, "--version"], capture_output=True, text=True, check=False, user=user, timeout=10, cwd="/"
     )
     found = re.search(r"\) (\d+)(?:\.(\d+))?", done.stdout)
@@ -104,7 +104,7 @@ def run_program(
     Blocks. Raises StoppedError soon after `stop` is set, OSError when it cannot be started, and what `feed` raises:
     the whole process group is dead then.
     """
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
         argv, stdin=subprocess.PIPE if feed is not None else stdin or subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(env), cwd="/", user=user, start_new_session=True,
     )  # fmt: skip

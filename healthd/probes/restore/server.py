@@ -143,7 +143,7 @@ class ScratchServer:
     def _start(self) -> None:
         options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         argv = [self._programs["postgres"], "-D", str(self._data), "-k", str(self._sockets), *options]
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
             ["/bin/sh", "-c", _SUPERVISE, "sh", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=self._environment(), cwd="/", user=self._user, start_new_session=True,
         )  # fmt: skip

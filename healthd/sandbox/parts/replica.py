@@ -69,7 +69,7 @@ class Replica:
             *(self._primary.binaries / "pg_basebackup", "-D", self._folder / "data", "-d", url, "-R", "-X", "stream"),
             *("-c", "fast", "--no-sync", "--no-password"),
         ]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603 - our own arguments, no shell
             argv, user=self._primary.user, cwd=self._folder, env={**os.environ, "HOME": str(self._folder)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip

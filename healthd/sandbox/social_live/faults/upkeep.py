@@ -67,7 +67,7 @@ UPKEEP: Faults = (
         ),
         MINUTE,
         sql(
-            *(f"REVOKE SELECT ON {name} FROM healthd" for name in TABLE_NAMES),  # noqa: S608
+            *(f"REVOKE SELECT ON {name} FROM healthd" for name in TABLE_NAMES),  # noqa: S608 - constants of our own
             "REVOKE SELECT ON pg_stats FROM PUBLIC", "REVOKE EXECUTE ON FUNCTION pg_database_size(oid) FROM PUBLIC",
         ),
         sql(
