@@ -63,7 +63,6 @@ def test_there_is_much_to_type() -> None:
     assert len(OTHERS) > 60
 
 
-@pytest.mark.xdist_group("documents")
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -90,13 +89,11 @@ def test_a_command_that_does_not_work_is_found_out(text: str, why: str, reader: 
     assert why in done.stdout
 
 
-@pytest.mark.xdist_group("documents")
 @pytest.mark.parametrize("command", OTHERS)
 def test_a_command_does_what_its_page_says(command: Command, reader: Reader) -> None:
     check(reader, command, reader.terminal())
 
 
-@pytest.mark.xdist_group("documents")
 def test_every_operation_of_the_api_is_told_of_and_every_one_told_of_exists(reader: Reader) -> None:
     described = reader.api.get("/api/openapi.json").json()["paths"]
     there = {(method.upper(), f"/api{path}") for path, kinds in described.items() for method in kinds}
@@ -120,7 +117,6 @@ def operations(line: str) -> Iterator[tuple[str, str]]:
         yield method or "GET", short.replace("...", over)
 
 
-@pytest.mark.xdist_group("documents")
 def test_the_query_of_storage_answers(reader: Reader) -> None:
     (block,) = (b for b in blocks(ROOT / "docs/storage.md") if b.language == "sql")
     query = block.text.partition("-- PostgreSQL")[0].replace("shop/web", "shop/website")
@@ -128,7 +124,6 @@ def test_the_query_of_storage_answers(reader: Reader) -> None:
     assert re.search(r"^\d{4}-\d\d-\d\d [\d:]+\|", done.stdout, re.MULTILINE), done.stdout
 
 
-@pytest.mark.xdist_group("documents")
 def test_what_the_pages_lead_to_is_there(reader: Reader) -> None:
     """Addresses of the daemon named in words: `/healthz`, `/systems/healthd`."""
     named = {w for page in pages() for w in re.findall(r"`(/[a-z][a-z/.-]*)`", page.read_text())}
