@@ -20,6 +20,7 @@ from healthd.cli.common import (
     print_json,
     print_table,
     settings_or_refuse,
+    shown,
 )
 from healthd.cli.values import measurement
 from healthd.evaluate import FOR_EVER, held
@@ -90,7 +91,7 @@ def evaluate(check_id: str, measurements: tuple[str, ...], duration: str, folder
         })  # fmt: skip
     else:
         pending = f" (now {outcome.level.name}, not for long enough)" if outcome.level.badness > status.badness else ""
-        click.echo(f"{check_id}: {status.name}{pending}" + (f": {outcome.reason}" if outcome.reason else ""))
+        click.echo(f"{check_id}: {status.name}{pending}" + (f": {shown(outcome.reason)}" if outcome.reason else ""))
         _print_verdicts(found, outcome)
     return int(status)
 
@@ -158,9 +159,9 @@ def _print(check: Check, outcome: Outcome) -> None:
     _print_verdicts(check, outcome)
     if outcome.level is not Level.OK:
         for evidence in outcome.evidence:
-            click.echo(f"  {evidence.title}:")
+            click.echo(f"  {shown(evidence.title)}:")
             for line in evidence.text.splitlines()[:20]:
-                click.echo(f"    {line}")
+                click.echo(f"    {shown(line)}")
 
 
 def _print_verdicts(check: Check, outcome: Outcome) -> None:

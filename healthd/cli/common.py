@@ -13,6 +13,7 @@ import click
 from healthd.catalogue import CatalogueError
 from healthd.loading import builtin, load_catalogue
 from healthd.model.catalogue import Catalogue, ChannelSpec, Check
+from healthd.model.inert import UNPRINTABLE
 from healthd.model.outcomes import Level
 from healthd.settings import Settings, SettingsError, load_settings
 
@@ -119,7 +120,12 @@ def plain(text: str) -> str:
     """Text as it is in a rich table: brackets are not markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(shown(text))
+
+
+def shown(text: str) -> str:
+    """What production said, for a terminal: nothing in it moves the cursor, colours or turns what stands beside it."""
+    return UNPRINTABLE.sub("", text)
 
 
 def _indented(lines: Iterable[str]) -> str:

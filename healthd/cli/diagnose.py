@@ -16,6 +16,7 @@ from healthd.cli.common import (
     format_option,
     print_json,
     settings_or_refuse,
+    shown,
 )
 from healthd.cli.incidents import diagnosis_lines
 from healthd.model.catalogue import Catalogue, Playbook
@@ -60,7 +61,7 @@ def diagnose(name: str, folders: tuple[str, ...], output: str) -> int:
         print_json(found)
     else:
         for line in diagnosis_lines(found):
-            click.echo(line)
+            click.echo(shown(line))
     return int(Level[found["findings"][0]["level"].upper()]) if found["findings"] else 0
 
 

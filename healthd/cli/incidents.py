@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from healthd.cli.common import STYLES, format_option, plain, print_json, print_table
+from healthd.cli.common import STYLES, format_option, plain, print_json, print_table, shown
 from healthd.cli.remote import every, get, url_option
 from healthd.model.outcomes import Level
 from healthd.model.units import format_duration
@@ -46,7 +46,7 @@ def incident(incident_id: str, output: str, url: str | None) -> int:
         print_json(found)
     else:
         for line in _lines(found):
-            click.echo(line)
+            click.echo(shown(line))
     return int(_level(found)) if found["open"] else 0
 
 
@@ -55,7 +55,7 @@ def incident(incident_id: str, output: str, url: str | None) -> int:
 @url_option
 def postmortem(incident_id: str, url: str | None) -> int:
     """Print a post-mortem of INCIDENT_ID in Markdown, filled in as far as the daemon knows."""
-    click.echo(get(f"/incidents/{incident_id}/postmortem", url=url).text, nl=False)
+    click.echo(shown(get(f"/incidents/{incident_id}/postmortem", url=url).text), nl=False)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import httpx
 
-from healthd.cli.common import Refused
+from healthd.cli.common import Refused, shown
 from healthd.cli.remote import get, url_option
 
 
@@ -34,7 +34,7 @@ def report(system: str, cadence: str, output: str, preview: bool, url: str | Non
         path, asked = f"/reports/{entries[0]['id']}", {}
         found = get(path, asked, url)
     data = found.json()
-    click.echo(_text(data, path, asked, url) if output == "markdown" else json.dumps(data, indent=2))
+    click.echo(shown(_text(data, path, asked, url)) if output == "markdown" else json.dumps(data, indent=2))
     return {"ok": 0, "warning": 1, "critical": 2}.get(str(data["level"]), 3)
 
 
