@@ -134,7 +134,7 @@ def test_without_javascript_everything_is_there(daemon: Daemon, watch: Callable[
     expect(page.get_by_role("heading", name="All in order")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="The shop answers")).to_contain_text("ok")
     page.get_by_role("link", name="The shop answers").click()
-    expect(page.get_by_role("img", name=re.compile("latency over the last"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("latency over the last")).first).to_be_visible()
     page.get_by_role("link", name="Sign in to run it now").click()
     page.get_by_label("Token").fill(TOKEN)
     page.get_by_label("Your name").fill("ada")

@@ -44,7 +44,7 @@ def walk_through(walk: Walk) -> None:
             walk.break_(fault)
         incidents = walk.settle(batch, bad_of([*before, *batch]), quick)
         for fault in batch:
-            assert_told(walk, fault, incidents)
+            assert_told(walk, fault, batch, incidents)
         print(f"{time.monotonic() - started:5.1f} s  {', '.join(fault.name for fault in batch)}")
         before = batch
     for fault in reversed(before):
@@ -52,8 +52,8 @@ def walk_through(walk: Walk) -> None:
     walk.settle([], checks, quick)
 
 
-def assert_told(walk: Walk, fault: Fault[Any], incidents: Mapping[str, Any]) -> None:
-    """One of its incidents names the playbook and the severity, which a busy machine may make worse for a moment."""
+def assert_told(walk: Walk, fault: Fault[Any], batch: Sequence[Fault[Any]], incidents: Mapping[str, Any]) -> None:
+    """One of its incidents names playbook and severity; once more where a busy machine made it worse for a moment."""
     if fault.incident is None:
         return
     deadline = time.monotonic() + PATIENCE
@@ -62,5 +62,7 @@ def assert_told(walk: Walk, fault: Fault[Any], incidents: Mapping[str, Any]) -> 
         if tuple(fault.incident) in told:
             return
         assert time.monotonic() < deadline, f"{fault.name}: {told}"
-        walk.run(fault.noticed_by)
-        incidents = walk.incidents()
+        walk.mend(fault)
+        walk.recover(bad_of([fault]))
+        walk.break_(fault)
+        incidents = walk.settle(batch, bad_of(batch), ())

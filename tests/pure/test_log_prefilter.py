@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,11 @@ def test_the_same_lines_are_found_in_every_way(pattern: str, lines: list[str], e
     whole = [line.removesuffix(b"\r") for line in (whole if whole[-1] else whole[:-1])]
     expected = [(line, match.groups()) for line in whole if (match := regex.search(line))]
     hits: list[tuple[bytes, tuple[bytes | None, ...]]] = []
-    matcher = Matcher(regex, lambda p, start, end, match: hits.append((p[start:end], match.groups())))
+
+    def groups(match: Any) -> tuple[bytes | None, ...]:
+        return tuple(match[number] for number in range(1, regex.groups + 1))
+
+    matcher = Matcher(regex, lambda p, start, end, match: hits.append((p[start:end], groups(match))))
     for _ in range(3):  # with words, all lines at once, line by line
         assert found_by(matcher, hits, piece) == len(whole)
         assert hits == expected

@@ -59,6 +59,7 @@ class Cache:
         )
         self.client: Redis = _client(self.url)
         self._sleepers: list[asyncio.Task[None]] = []
+        self._stalling = False
 
     @property
     def url(self) -> str:
@@ -103,17 +104,19 @@ class Cache:
         """Make every command wait for about twice `pause` seconds: some clients keep the server asleep in turns."""
         self._must_run()
         await self.release()
+        self._stalling = True
         self._sleepers = [asyncio.create_task(self._sleep(pause)) for _ in range(3)]
 
     async def release(self) -> None:
         """Let it run freely again."""
+        self._stalling = False  # also where a client takes being cancelled for an answer that did not come
         sleepers, self._sleepers = self._sleepers, []
         for sleeper in sleepers:
             sleeper.cancel()
         await asyncio.gather(*sleepers, return_exceptions=True)
 
     async def _sleep(self, pause: float) -> None:
-        while True:
+        while self._stalling:
             await self.client.execute_command("DEBUG", "SLEEP", str(pause))  # type: ignore[no-untyped-call]
 
     async def fill(self, share: float) -> None:

@@ -385,7 +385,7 @@ async def test_a_cancelled_look_stops_asking(silent: Any, through: Through) -> N
 @pytest.mark.probe_failure("s3_bucket")
 async def test_an_endpoint_that_hangs_takes_eight_threads_at_most(silent: Any, through: Through) -> None:
     look = await through("s3_bucket")
-    look.looker.timeout = timedelta(seconds=1)
+    look.looker.timeout = timedelta(seconds=3)
     before = threading.active_count()
     url = silent[0]
     tasks = [
