@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from healthd.model.catalogue import Threshold
 from healthd.model.conditions import Comparison, Condition, ConditionError, parse_condition
@@ -151,8 +151,3 @@ def _with_note(verdict: Verdict, note: str) -> Verdict:
     return Verdict(
         verdict.row, verdict.measure, verdict.series, verdict.value, verdict.unit, verdict.level, verdict.limit, both
     )
-
-
-def levels_by_row(verdicts: Iterable[Verdict]) -> Mapping[str, Level]:
-    """The level of each row in a set of verdicts."""
-    return {v.row: v.level for v in verdicts}

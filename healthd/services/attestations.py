@@ -84,11 +84,9 @@ class Attestations:
         """What is asked for, by id."""
         return self._tasks
 
-    async def past(self, limit: int, check_id: str = "", before: datetime | None = None) -> Sequence[Request]:
+    async def past(self, limit: int, check_id: str = "") -> Sequence[Request]:
         """Those that are closed, the newest first."""
-        system, _, name = check_id.partition("/")
-        found = await self._house.store.records(pure.KIND, system=system, name=name, before=before, limit=limit)
-        return [pure.from_record(record) for record in found if not record.is_open and record.id not in self._open]
+        return [request for request in await self.recorded(limit, of=check_id) if not request.is_open]
 
     async def recorded(
         self, limit: int, *, of: str = "", before: datetime | None = None, before_id: str = ""

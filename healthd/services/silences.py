@@ -70,7 +70,7 @@ class Silences:
             reverse=True,
         )
 
-    async def past(self, limit: int, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
+    async def recorded(self, limit: int, *, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
         """Those in the store, over or not, the newest first; `before` and `before_id` as the store has them."""
         found = await self._house.store.records(pure.KIND, limit=limit, before=before, before_id=before_id)
         return [self._known.get(record.id) or pure.from_record(record) for record in found]

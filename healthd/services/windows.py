@@ -79,10 +79,10 @@ class Windows:
         coming = (w for w in self._known.values() if w.state(now) in ("active", "planned"))
         return sorted(coming, key=lambda w: (w.starts_at, w.id))
 
-    async def past(self, limit: int, before: datetime | None = None) -> Sequence[Maintenance]:
+    async def past(self, limit: int) -> Sequence[Maintenance]:
         """Those in the store that are over or were called off, the newest first."""
         now = self._house.now()
-        windows = await self.recorded(limit, before=before or now)
+        windows = await self.recorded(limit, before=now)
         return [w for w in windows if w.state(now) in ("over", "called off")]
 
     async def recorded(

@@ -19,7 +19,7 @@ class Silences(Protocol):
     def known(self) -> Sequence[Silence]:
         """Those that are not over, the newest first."""
 
-    async def past(self, limit: int, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
+    async def recorded(self, limit: int, *, before: datetime | None = None, before_id: str = "") -> Sequence[Silence]:
         """All in the store, over or not, the newest first."""
 
     async def find(self, silence_id: str) -> Silence:
@@ -44,7 +44,7 @@ class Windows(Protocol):
     def known(self) -> Sequence[Maintenance]:
         """Open or to come, the soonest first."""
 
-    async def past(self, limit: int, before: datetime | None = None) -> Sequence[Maintenance]:
+    async def past(self, limit: int) -> Sequence[Maintenance]:
         """Over or called off, as far as anything was said or done about them; the newest first."""
 
     async def recorded(
@@ -81,7 +81,7 @@ class Attestations(Protocol):
     ) -> Sequence[Request]:
         """All in the store, open or closed, the newest first. `of`: a system, or a task."""
 
-    async def past(self, limit: int, check_id: str = "", before: datetime | None = None) -> Sequence[Request]:
+    async def past(self, limit: int, check_id: str = "") -> Sequence[Request]:
         """Those that are closed, the newest first."""
 
     async def find(self, name: str) -> Request:

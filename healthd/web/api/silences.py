@@ -45,7 +45,7 @@ async def list_silences(
     now, start = desk.now(), beginning(after, before)
 
     async def fetch(end: datetime | None, id_: str, most: int) -> Sequence[Silence]:
-        return await desk.ask(desk.daemon.silences.past(most, end, id_))
+        return await desk.ask(desk.daemon.silences.recorded(most, before=end, before_id=id_))
 
     if state == "expired":
         found, following = await turned(fetch, _place, start, limit, keep=lambda s: s.state(now) == state)

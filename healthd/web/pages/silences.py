@@ -24,7 +24,7 @@ async def silences(request: Request) -> Response:
     desk = desk_of(request)
     now = desk.now()
     known = desk.daemon.silences.known
-    past = [s for s in await desk.ask(desk.daemon.silences.past(PAST)) if s.state(now) == "expired"]
+    past = [s for s in await desk.ask(desk.daemon.silences.recorded(PAST)) if s.state(now) == "expired"]
     return await page(
         request, "silences.html", silences=known, past=past, about=desk.daemon.silences.about,
         matchers=request.query_params.get("matchers", "")[:500], durations=DURATIONS, max_note=MAX_NOTE,

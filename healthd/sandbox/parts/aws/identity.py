@@ -45,10 +45,6 @@ class Identity:
             RotationEnabled=True,
         )  # fmt: skip
 
-    async def remove_secret(self, name: str) -> None:
-        """Delete a secret at once."""
-        await self._aws.call("secretsmanager.delete_secret", SecretId=name, ForceDeleteWithoutRecovery=True)
-
     async def role(self, name: str, *, used: timedelta | None = timedelta(hours=1)) -> None:
         """Make a role that was used so long ago, or never, and is a year old."""
         await self._aws.call("iam.create_role", RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))
