@@ -26,7 +26,8 @@ from healthd.web.errors import answer, unexpected
 from healthd.web.forwarding import ToLeader
 from healthd.web.lanes import Lanes
 from healthd.web.middleware import BodyLimit, Compression, HeadAsGet, ReadingRights, SecurityHeaders, WithoutNul
-from healthd.web.security import Gate, RequestError
+from healthd.web.problem import RequestError
+from healthd.web.security import Gate
 from healthd.web.sharing import SharedAnswers
 from healthd.web.templating import Templates
 from healthd.web.validators import EntityTags

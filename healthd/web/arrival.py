@@ -13,7 +13,8 @@ from healthd.settings import Settings
 from healthd.store.base import StoreError
 from healthd.web.desk import Desk, desk_of
 from healthd.web.errors import brief
-from healthd.web.security import RequestError, visitor_of
+from healthd.web.problem import RequestError
+from healthd.web.security import visitor_of
 from healthd.web.sessions import COOKIE, SECURE_COOKIE, Session, Ticket
 from healthd.web.visitors import Visitor
 

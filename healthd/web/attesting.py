@@ -9,8 +9,8 @@ from healthd.model.attestations import AttestationError, Request
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.pages.incidents import clean_note
+from healthd.web.problem import RequestError
 from healthd.web.quiet import reason_of
-from healthd.web.security import RequestError
 
 MAX_LINK = 500
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 MAX_FIELDS = 20
 

@@ -17,7 +17,8 @@ from healthd.model.outcomes import Outcome
 from healthd.store.base import StoreError
 from healthd.web.daemon import Daemon
 from healthd.web.nearest import nearest
-from healthd.web.security import Gate, RequestError, Session, session_of
+from healthd.web.problem import RequestError
+from healthd.web.security import Gate, Session, session_of
 from healthd.web.templating import Templates
 from healthd.web.throttle import Throttle
 from healthd.web.visitors import Visitor

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from healthd.store.base import StoreError
 from healthd.web.methods import allowed
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.views import here, page
 
 PROBLEM = "application/problem+json"

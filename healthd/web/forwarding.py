@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from healthd.web.desk import desk_of
 from healthd.web.errors import answer
-from healthd.web.security import RequestError, visitor_of
+from healthd.web.problem import RequestError
+from healthd.web.security import visitor_of
 from healthd.web.tls import pinned
 from healthd.web.visitors import FORWARDED
 

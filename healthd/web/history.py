@@ -13,7 +13,7 @@ from healthd.model.units import Unit
 from healthd.store.base import Point
 from healthd.web.desk import Desk
 from healthd.web.plot import SIZES, Bar, History, Plot, Span, bars, draw, limits_of, run_spans
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import is_flag, word
 from healthd.web.words import value_text
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from healthd.web.desk import desk_of
 from healthd.web.errors import answer
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 MAX_BODY = 131_072  # bytes of a request: of all that a silence may say each letter may be sent as twelve
 MAX_HOOK = 1_048_576  # Slack sends the whole message along whose button was pressed

@@ -13,7 +13,7 @@ from healthd.model.windows import USUAL_NOTICE, Maintenance, WindowError
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
 from healthd.web.pages.incidents import clean_note
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.spans import span
 
 # what leaves a line blank: control characters, spaces of all widths, marks of direction

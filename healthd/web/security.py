@@ -20,7 +20,7 @@ from healthd.web.sessions import Session, Sessions
 from healthd.web.throttle import Throttle, neighbourhood
 from healthd.web.visitors import Reception, Visitor
 
-__all__ = ["Gate", "RequestError", "Session"]
+__all__ = ["Gate", "Session"]
 
 MAX_ACTOR = 80
 SHORT_TOKEN = 16  # characters

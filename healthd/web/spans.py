@@ -6,7 +6,7 @@ from datetime import datetime
 
 from healthd.model.units import UnitError, parse_duration
 from healthd.web.moments import moment, shifted
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 
 def span(starts_at: str, ends_at: str, duration: str, now: datetime) -> tuple[datetime, datetime]:

@@ -19,7 +19,7 @@ from healthd.web.api.models import Error
 from healthd.web.api.parameters import unknown_parameters
 from healthd.web.desk import Desk
 from healthd.web.errors import answer, unexpected
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.views import page
 
 DESCRIPTION = """\

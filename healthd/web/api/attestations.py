@@ -17,7 +17,7 @@ from healthd.web.api.paging import After, Place, beginning, piece, place, turned
 from healthd.web.api.parameters import Before, Limit, Named, TheDesk, one_of, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["attestations"])

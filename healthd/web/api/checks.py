@@ -22,7 +22,7 @@ from healthd.web.membership import open_incidents
 from healthd.web.moments import shifted
 from healthd.web.nearest import nearest
 from healthd.web.pages.check import next_runs
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import count, overall, standing, standings, statuses
 from healthd.web.words import schedule_words
 

@@ -17,7 +17,7 @@ from healthd.web.api.paging import After, AfterNumber, Place, beginning, piece, 
 from healthd.web.api.parameters import Before, Limit, Named, TheDesk, require_token
 from healthd.web.membership import open_incidents
 from healthd.web.pages.incidents import find, take
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.words import maybe_rfc3339
 
 router = APIRouter(tags=["incidents"])

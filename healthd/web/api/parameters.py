@@ -14,7 +14,7 @@ from healthd.web.api.written import Moment
 from healthd.web.desk import Desk, desk_of
 from healthd.web.moments import moment
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 MOST = 500  # entries of one answer: more would hold up checks while they are written
 

@@ -16,7 +16,7 @@ from healthd.web.api import models, people_models
 from healthd.web.api.paging import After, Place, beginning, piece, turned
 from healthd.web.api.parameters import Before, Limit, Named, TheDesk, one_of, require_token
 from healthd.web.desk import Desk
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 router = APIRouter(tags=["silences"])
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": models.Error}}

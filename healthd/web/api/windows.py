@@ -17,7 +17,7 @@ from healthd.web.api.paging import After, Place, piece, place, turned
 from healthd.web.api.parameters import Limit, Named, TheDesk, require_token
 from healthd.web.desk import Desk
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 
 router = APIRouter(tags=["maintenance windows"])
 OVER = ("over", "called off")

@@ -17,8 +17,8 @@ from healthd.model.units import UnitError, parse_duration
 from healthd.web.attesting import MAX_LINK
 from healthd.web.moments import moment
 from healthd.web.pages.incidents import MAX_NOTE
+from healthd.web.problem import RequestError
 from healthd.web.quiet import INVISIBLE
-from healthd.web.security import RequestError
 
 CONTROL = r"\u0000-\u001f\u007f-\u009f"
 _UNIT = "(ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"

@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 from healthd.web.desk import Desk, desk_of
 from healthd.web.inbound.once import is_known, keep, recall
 from healthd.web.inbound.signatures import is_pagerdutys
-from healthd.web.security import RequestError, actor_name
+from healthd.web.problem import RequestError
+from healthd.web.security import actor_name
 
 SERVICE, INCIDENT = "pagerduty", "pagerduty-incident"
 OLDEST = timedelta(days=3)  # PagerDuty tries for two; what is older is somebody's recording

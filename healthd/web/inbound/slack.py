@@ -20,7 +20,8 @@ from healthd.model.silences import SilenceError
 from healthd.web.desk import Desk, desk_of
 from healthd.web.inbound.once import is_known, keep
 from healthd.web.inbound.signatures import slacks_problem
-from healthd.web.security import RequestError, actor_name
+from healthd.web.problem import RequestError
+from healthd.web.security import actor_name
 
 SERVICE = "slack"
 ACKNOWLEDGE, SILENCE = "healthd_acknowledge", "healthd_silence"

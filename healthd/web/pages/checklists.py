@@ -13,7 +13,7 @@ from healthd.web.checklists import checklist, last_due
 from healthd.web.desk import desk_of
 from healthd.web.listing import FOLD
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import count, overall
 from healthd.web.views import page
 

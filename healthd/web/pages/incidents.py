@@ -12,7 +12,7 @@ from healthd.web.desk import Desk, desk_of
 from healthd.web.membership import open_incidents
 from healthd.web.moments import moment
 from healthd.web.pages.overview import by_severity
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import standing
 from healthd.web.views import UTC, page
 

@@ -19,7 +19,7 @@ from healthd.web.desk import desk_of
 from healthd.web.listing import FOLD, STATUS_WORDS, Filter, listing
 from healthd.web.membership import open_incidents
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import Status, count, overall, statuses
 from healthd.web.views import page
 

@@ -15,7 +15,7 @@ from healthd.report.svg import proportions, sparkline
 from healthd.web.desk import Desk, desk_of
 from healthd.web.moments import moment
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.views import page
 
 KIND = "report"

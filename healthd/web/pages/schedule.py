@@ -13,7 +13,7 @@ from healthd.web.calendar import FIRST, LAST, month
 from healthd.web.coming import coming, intervals
 from healthd.web.desk import desk_of
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.views import page
 
 AHEAD = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31), "year": timedelta(days=366)}

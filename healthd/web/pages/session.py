@@ -11,11 +11,11 @@ from healthd.store.base import Commit, StoreError
 from healthd.web.arrival import cookie_header
 from healthd.web.body import form
 from healthd.web.desk import Desk, desk_of
+from healthd.web.problem import RequestError
 from healthd.web.security import (
     AT_PROXY,
     NO_TOKEN,
     NO_TOKEN_HINT,
-    RequestError,
     actor_name,
     require_same_origin,
     visitor_of,

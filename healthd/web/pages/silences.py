@@ -12,7 +12,7 @@ from healthd.web import quiet
 from healthd.web.body import form
 from healthd.web.desk import desk_of
 from healthd.web.pages.incidents import MAX_NOTE, find
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.views import page
 
 PAST = 50

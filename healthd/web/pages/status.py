@@ -10,7 +10,7 @@ from starlette.routing import Route
 from healthd.model.catalogue import System
 from healthd.web.desk import Desk, desk_of
 from healthd.web.nearest import nearest
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from healthd.web.standing import Status, count, overall, statuses
 from healthd.web.views import page
 

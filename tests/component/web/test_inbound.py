@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from healthd.web.inbound import pagerduty, slack
 from healthd.web.inbound.signatures import is_pagerdutys, slacks_problem
-from healthd.web.security import RequestError
+from healthd.web.problem import RequestError
 from tests.e2e.daemon import Daemon
 from tests.servers.receiver import Receiver
 
