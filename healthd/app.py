@@ -14,6 +14,7 @@ from healthd.doors import Doors
 from healthd.loading import builtin, in_force, load_catalogue, secrets_of
 from healthd.model.catalogue import Catalogue
 from healthd.model.redact import Redactor, mask_personal
+from healthd.model.tasks import end_tasks
 from healthd.services.selfwatch import own_system
 from healthd.store.base import Commit, StoreError
 from healthd.web.daemon import ReloadResult
@@ -68,16 +69,13 @@ class App(Doors):
         grace = 0.0 if self.deposed else self.settings.shutdown_grace.total_seconds()
         log.info("stopping", grace_seconds=grace)
         self._scheduler.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await asyncio.gather(*(service.close() for service in self._services), return_exceptions=True)
         await self._corridor.drain(max(0.5, grace - 4))
         await self._dispatch.end()
         await self._recorder.close()
         await self._outbox.stop(1.0)
-        if self._guard is not None:
-            self._guard.cancel()
+        await end_tasks([self._guard])
         await self._leadership.resign()
         await self._resources.close()
         try:

@@ -16,6 +16,7 @@ import structlog
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
+from healthd.model.tasks import end_tasks
 from healthd.model.units import parse_duration
 from healthd.notify import http, words
 from healthd.notify.context import Context
@@ -103,9 +104,7 @@ class Alertmanager:
 
     async def close(self) -> None:
         """Stop repeating and release connections."""
-        if self._repeating is not None:
-            self._repeating.cancel()
-            await asyncio.wait([self._repeating])
+        await end_tasks([self._repeating])
         await asyncio.gather(*(sender.close() for sender in self._senders))
 
     # -- repeating -------------------------------------------------------------------------------------------------

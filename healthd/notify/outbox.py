@@ -16,6 +16,7 @@ from random import Random
 import structlog
 
 from healthd.model.catalogue import ChannelSpec
+from healthd.model.tasks import end_tasks
 from healthd.notify.backoff import Policy
 from healthd.notify.channels import build_channel
 from healthd.notify.context import Context, Forgetful, Memory
@@ -81,10 +82,8 @@ class Outbox:
 
     async def stop(self, grace: float) -> None:
         """Let sends under way finish within `grace` seconds, drop the others: the next process sends them again."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait([self._watch])
-            self._watch = None
+        await end_tasks([self._watch])
+        self._watch = None
         await asyncio.gather(*(worker.stop(grace) for worker in self._workers.values()))
 
     def _worker(self, name: str) -> Worker:

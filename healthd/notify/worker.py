@@ -12,6 +12,7 @@ from random import Random
 import structlog
 
 from healthd.model.incidents import ChannelError, Message, TimelineEntry
+from healthd.model.tasks import end_tasks
 from healthd.model.units import format_duration
 from healthd.notify.backoff import Policy
 from healthd.notify.dressing import Dressed
@@ -100,9 +101,7 @@ class Worker:
         tasks = [*self._sends.values(), *([self._task] if self._task else [])]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end_tasks(late)
         self._retire()
         await asyncio.gather(*self._closing)
 

@@ -15,6 +15,7 @@ from healthd.look import Shared, judged
 from healthd.model.catalogue import Catalogue, Check, Step
 from healthd.model.incidents import Incident
 from healthd.model.outcomes import Outcome
+from healthd.model.tasks import end_tasks
 from healthd.notify.compose import clean
 from healthd.schedule import Due
 from healthd.services.base import House
@@ -72,9 +73,7 @@ class Diagnostics:
     async def close(self) -> None:
         """Give up what is under way; it is begun anew after a restart."""
         tasks = [*self._under_way.values(), *(asked.answer for asked in self._asked.values())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
     # -- when ------------------------------------------------------------------------------------------------------
 

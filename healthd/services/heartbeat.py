@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from healthd.model.catalogue import Catalogue
+from healthd.model.tasks import end_tasks
 from healthd.services.base import House
 from healthd.store.base import Commit, OutboxState, StoreError
 
@@ -64,9 +65,7 @@ class Heartbeat:
 
     async def close(self) -> None:
         """Stop: the other side will notice, as it should."""
-        if self._pinging is not None:
-            self._pinging.cancel()
-            await asyncio.gather(self._pinging, return_exceptions=True)
+        await end_tasks([self._pinging])
         if self._client is not None:
             await self._client.aclose()
 

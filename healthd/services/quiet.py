@@ -12,6 +12,7 @@ from healthd.incidents import Decision
 from healthd.incidents.silences import hushed, spoken
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident
+from healthd.model.tasks import end_tasks
 from healthd.services.base import House
 
 
@@ -63,9 +64,7 @@ class Quiet:
 
     async def close(self) -> None:
         """What was not reached is reached after the restart."""
-        if self._review is not None:
-            self._review.cancel()
-            await asyncio.gather(self._review, return_exceptions=True)
+        await end_tasks([self._review])
 
     async def _look_through(self, incident_ids: Sequence[str]) -> None:
         for position, incident_id in enumerate(incident_ids):

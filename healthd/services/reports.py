@@ -12,6 +12,7 @@ from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident, Notice
 from healthd.model.outcomes import Level, Outcome, Verdict
 from healthd.model.records import Record
+from healthd.model.tasks import end_tasks
 from healthd.report import Growth, Material, Report, Task, build, from_json, headline, objectives, summary, to_json
 from healthd.report.build import report_id
 from healthd.report.growth import growth
@@ -64,9 +65,7 @@ class Reports:
 
     async def close(self) -> None:
         """Reports not yet made are made after the next start."""
-        for task in self._working:
-            task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await end_tasks(self._working)
 
     # -- the doors -------------------------------------------------------------------------------------------------
 

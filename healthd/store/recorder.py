@@ -17,6 +17,7 @@ import structlog
 from healthd.model.incidents import Incident, Member, Message, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
 from healthd.model.records import Record
+from healthd.model.tasks import end_tasks
 from healthd.store.base import AuditEntry, Commit, Store, StoreError
 
 CAPACITY = 20_000  # outcomes kept in memory; beyond it the oldest are given up and counted
@@ -94,10 +95,8 @@ class Recorder:
         ends = asyncio.get_running_loop().time() + grace
         if self._watching is not None:
             self._watching.cancel()
-        if self._retrying is not None:
-            self._retrying.cancel()
-            await asyncio.gather(self._retrying, return_exceptions=True)
-            self._retrying = None
+        await end_tasks([self._retrying])
+        self._retrying = None
         if self._writing:
             await asyncio.wait(list(self._writing), timeout=grace)
         last = asyncio.get_running_loop().create_task(self.flush())

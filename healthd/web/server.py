@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from healthd.model.tasks import end_tasks
 from healthd.settings import Settings
 from healthd.web.application import create_app
 from healthd.web.arrival import MAX_HEAD
@@ -86,8 +87,7 @@ class Server:
         """Finish the requests under way, within two seconds."""
         if self._server is not None:
             self._server.should_exit = True
-            for task in self._tasks[1:]:
-                task.cancel()
+            await end_tasks(self._tasks[1:])
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -11,6 +11,7 @@ import structlog
 from healthd.metrics import Metrics
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.outcomes import Observation, ProbeError
+from healthd.model.tasks import end_tasks
 from healthd.model.units import format_duration
 from healthd.schedule import Attempt, Due
 from healthd.settings import Settings
@@ -72,10 +73,7 @@ class Dispatch:
 
     async def end(self) -> None:
         """Once no look is under way."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await end_tasks([self._task])
         if self._line is not None:
             with suppress(StoreError, TimeoutError):
                 await asyncio.wait_for(self._line.close(), 2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from healthd.model.outcomes import ProbeError
+from healthd.model.tasks import end_tasks
 from healthd.settings import Settings
 from healthd.store.base import StoreError
 from healthd.workers.board import Board, Presence
@@ -95,9 +96,7 @@ class Switchboard:
 
     async def close(self) -> None:
         """Withdraw what is under way and disconnect."""
-        for task in (self._listening, self._sending, self._taking):
-            if task is not None:
-                task.cancel()
+        await end_tasks((self._listening, self._sending, self._taking))
         for call in list(self._calls.values()):
             self.hang_up(call)
         if self._errands:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from healthd.look import Looker, Shared, limits_of, slots_of
 from healthd.model.catalogue import Check, Retry
 from healthd.model.outcomes import Evidence, Observation, ProbeError
 from healthd.model.redact import Redactor, mask_personal
+from healthd.model.tasks import end_tasks
 from healthd.model.times import utc_now
 from healthd.probes import PROBES
 from healthd.probes.base import Resources
@@ -35,8 +36,10 @@ from healthd.workers.terms import BEAT, TASK, TRIES, queue_of
 if TYPE_CHECKING:
     from procrastinate import App, JobContext
     from procrastinate.jobs import Job
+    from procrastinate.worker import Worker as Engines
 
 CONNECTIONS = 4  # and one that listens
+PATIENCE = 5.0  # seconds for the last words with the database
 PAUSE = 1.0  # seconds until the database is tried again
 DEAD = 60.0  # seconds: the engine's own tidying, of workers of others too
 SHARED = timedelta(minutes=1)
@@ -60,6 +63,7 @@ class Worker:
         self._redact: Callable[[str], str] = str
         self._offset: float | None = None  # from the loop's clock to the server's
         self._stopping = asyncio.Event()
+        self._working: Engines | None = None
         self.unready = "starting"
         self._refused: set[str] = set()
 
@@ -151,11 +155,14 @@ class Worker:
 
     async def _end_serving(self, board: Board, tasks: tuple[asyncio.Future[Any], ...]) -> None:
         """Say so first, that nobody hands over more; then finish what is under way, or break it off after the grace."""
+        taking, *others = tasks
+        await end_tasks(others)
         with suppress(StoreError, TimeoutError):
             await asyncio.wait_for(self._beat(board, gone=True), 2)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._working is not None:
+            self._working.stop()  # type: ignore[no-untyped-call]
+            await asyncio.wait((taking,), timeout=self._settings.shutdown_grace.total_seconds() + PATIENCE)
+        await end_tasks([taking])
 
     async def _beat(self, board: Board, *, gone: bool = False) -> None:
         clock = await board.beat(self._name, self.location, self._capacity, gone=gone)
@@ -187,8 +194,12 @@ class Worker:
 
         await self._engine.call(self._work)
 
-    def _work(self, app: App) -> Coroutine[Any, Any, None]:
-        return app.run_worker_async(
+    async def _work(self, app: App) -> None:
+        """Ended by being told so: while it begins a cancellation may be lost on its way through the connections."""
+        from procrastinate.worker import Worker as Engines
+
+        working = self._working = Engines(
+            app,
             name=self._name,
             queues=[queue_of(self.location)],
             concurrency=self._capacity,
@@ -200,6 +211,7 @@ class Worker:
             delete_jobs="always",
             install_signal_handlers=False,
         )
+        await working.run()  # type: ignore[no-untyped-call]
 
     # -- one look ----------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,6 +120,20 @@ async def test_what_a_worker_that_is_told_to_stop_cannot_finish_another_does(
     assert values(await look)["status"] == 200
     assert len(hook.to("/slow")) == 2
     await gone(installation.url)
+
+
+async def test_a_worker_that_is_told_to_stop_as_it_begins_ends(installation: Installation, catalogue: str) -> None:
+    """Whatever it is just doing with the database: until Python 3.12 its connections lose some cancellations."""
+    await installation.dispatch(catalogue)
+    for turn in range(12):
+        several = [installation.work(catalogue, str(number)) for number in range(5)]
+        for worker in several:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(10):
+                    while worker.unready:
+                        await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(turn * 0.002, worker.stop)
+        await asyncio.wait_for(asyncio.gather(*(installation.running.pop(worker) for worker in several)), 20)
 
 
 async def test_another_definition_is_not_looked_at_until_the_worker_has_the_same(
