@@ -100,7 +100,7 @@ async def test_never_more_at_once_than_asked_for_nor_faster(look: Looker) -> Non
         await look(url=url, requests=40, concurrency=7)
         assert most == 7
         seen = values(await look(url=url, requests=20, concurrency=5, rate=40))
-    assert 0.45 < float(seen["duration"]) < 2
+    assert 0.45 < float(seen["duration"]) < 10
 
 
 @pytest.mark.probe_failure("load_benchmark")

@@ -207,7 +207,7 @@ async def test_a_server_that_falls_silent(look: Looker) -> None:
         assert values(seen)["status"] == 101
         seen = await look(url=url, ping=False, send="x", expect="y")
         assert seen.note == "no answer within 1s (waiting for the message that is expected)"
-        assert asyncio.get_running_loop().time() - began < 2
+        assert asyncio.get_running_loop().time() - began < 10
 
 
 async def test_frames_that_are_wrong_or_too_long(look: Looker) -> None:

@@ -44,7 +44,7 @@ async def test_a_look_that_answers_is_an_observation_with_its_start_and_duration
 
     result = await run(look)
     assert (result.observation, result.error, result.started, result.attempts) == ("seen", None, NOW, 1)
-    assert 50 * MS <= result.duration < 1000 * MS
+    assert 50 * MS <= result.duration < 10_000 * MS
 
 
 async def test_a_look_that_cannot_look_keeps_its_reason() -> None:
@@ -67,7 +67,7 @@ async def test_running_out_of_time_says_how_long_it_waited() -> None:
     assert result.error is not None
     assert (result.error.kind, result.error.reason) == ("timeout", "no answer within 100ms")
     assert ended.is_set(), "it was cancelled and could clean up"
-    assert 100 * MS <= result.duration < 1000 * MS
+    assert 100 * MS <= result.duration < 10_000 * MS
 
 
 async def test_what_a_look_says_while_being_cancelled_does_not_hide_the_timeout() -> None:
@@ -166,7 +166,7 @@ async def test_a_failed_look_is_repeated_with_doubled_pauses_until_it_answers() 
     refused = ProbeError("connection refused", "refused")
     result = await run(script(refused, refused, "seen"), retry=Retry(5, 40 * MS))
     assert (result.observation, result.error, result.attempts) == ("seen", None, 3)
-    assert 120 * MS <= result.duration < 1000 * MS
+    assert 120 * MS <= result.duration < 10_000 * MS
 
 
 async def test_the_last_failure_counts_when_no_attempt_is_left() -> None:
@@ -193,7 +193,7 @@ async def test_no_pause_is_begun_that_would_outlast_the_timeout() -> None:
     )
     assert result.error is not None
     assert (result.error.reason, result.attempts) == ("refused", 1)
-    assert result.duration < timedelta(seconds=1)
+    assert result.duration < timedelta(seconds=10)
 
 
 async def test_the_timeout_is_for_all_attempts_and_the_last_completed_one_counts() -> None:
@@ -209,7 +209,7 @@ async def test_the_timeout_is_for_all_attempts_and_the_last_completed_one_counts
     result = await run(look, retry=Retry(3, 10 * MS), timeout=150 * MS)
     assert result.error is not None
     assert (result.error.kind, result.attempts) == ("refused", 2)
-    assert result.duration < timedelta(seconds=1)
+    assert result.duration < timedelta(seconds=10)
 
 
 async def test_a_run_costs_little_more_than_the_look_itself() -> None:

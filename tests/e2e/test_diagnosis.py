@@ -97,7 +97,7 @@ def test_what_real_servers_say_follows_the_first_message(
     assert second["incident"]["id"] == first["incident"]["id"]
     found = second["diagnosis"]
     assert (found["steps"], found["answered"]) == (6, 6)
-    assert found["seconds"] < 5
+    assert found["seconds"] < 30
     memory, month, search = found["findings"]
     assert month["text"] == "Month: length 0, limit < 10"
     assert memory["text"].startswith("Redis uses ")

@@ -61,7 +61,7 @@ def test_five_hundred_checks_that_fail_in_the_same_second_are_a_handful_of_messa
     began = time.monotonic()
     try:
         first = receiver.wait_for(1)
-        assert first[0].monotonic - began < 5.0
+        assert first[0].monotonic - began < 15.0
         daemon.until(lambda: failing(daemon) == SYSTEMS * CHECKS, 30, "all of them failing")
         (storm,) = daemon.until(lambda: stormy(receiver, "/webhook"), 15, "the storm told")
         (incident,) = daemon.get("/api/v1/incidents?open=true")["incidents"]

@@ -98,7 +98,7 @@ def test_other_links_are_refused(link: str) -> None:
 def test_no_matcher_takes_long_to_refuse(part: str) -> None:
     began = perf_counter()
     assert not re.fullmatch(MATCHER, "a=~" + (part * 100)[:LONGEST_MATCHER] + "{")
-    assert perf_counter() - began < 1
+    assert perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

@@ -38,7 +38,7 @@ async def test_cpu_since_the_previous_look_waits_only_the_first_time(look: Looke
     await look(interval=0)
     started = time.monotonic()
     seen = values(await look_again(look))
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1  # as long as the first waits
     assert 0 <= seen["used_ratio"] <= 1
 
 
@@ -50,8 +50,8 @@ async def look_again(look: Looker) -> Observation:
 @pytest.mark.probe("cpu")
 async def test_cpu_is_watched_once_for_all_checks_of_a_batch(look: Looker) -> None:
     started = time.monotonic()
-    first, second = await asyncio.gather(look(interval="1s"), look(interval="1s"))
-    assert time.monotonic() - started < 2
+    first, second = await asyncio.gather(look(interval="3s"), look(interval="3s"))
+    assert time.monotonic() - started < 6
     assert first == second
 
 

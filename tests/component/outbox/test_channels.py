@@ -47,7 +47,7 @@ async def test_retry_after_pauses_the_whole_channel(desk: Desk, receiver: Receiv
     await desk.tell(message(2), message(3))
     first, *others = await receiver.expect(4)
     assert all(request.monotonic - first.monotonic >= 1.0 for request in others)
-    assert all(request.monotonic - first.monotonic < 5.0 for request in others)
+    assert all(request.monotonic - first.monotonic < 30.0 for request in others)
 
 
 async def test_a_permanent_refusal_is_retried_slowly_and_the_next_message_waits(desk: Desk, receiver: Receiver) -> None:

@@ -81,7 +81,7 @@ async def test_a_server_that_hangs(own: PostgresServer, server: Looker, query: L
 
 async def test_cancelled_in_the_middle_of_a_query(own: PostgresServer, query: Looker) -> None:
     before = open_sockets()
-    query.timeout = timedelta(seconds=4)
+    query.timeout = timedelta(seconds=8)
     looking = asyncio.create_task(query(url=own.url(), query="SELECT 1 AS one FROM pg_sleep(30)"))
     await until(lambda: bool(sessions(own.url())))
     with paused(own):  # not even then does it wait for the server
@@ -89,7 +89,7 @@ async def test_cancelled_in_the_middle_of_a_query(own: PostgresServer, query: Lo
         looking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await looking
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5
     await until(lambda: open_sockets() <= before and len(asyncio.all_tasks()) == 1)
     await until(lambda: not sessions(own.url()))  # the server ends the query at its own time-out
 
