@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from healthd.incidents.escalation import release
@@ -10,6 +10,7 @@ from healthd.model.catalogue import Catalogue, ChannelSpec
 from healthd.model.escalation import Climb
 from healthd.model.incidents import Incident, TimelineEntry
 from healthd.model.outcomes import CheckState, Outcome
+from healthd.notify.slack_answers import answer
 from healthd.report import Objective, Report
 from healthd.services.postmortem import postmortem
 from healthd.store.base import AuditEntry, Commit
@@ -110,6 +111,10 @@ class Doors(Wiring):
         entry = TimelineEntry(incident_id, min(at or now, now), "note", said, actor)
         audit = AuditEntry(now, actor, "remark", incident_id, said)
         await self._recorder.commit(Commit(timeline=(entry,), audits=(audit,)))
+
+    async def answer_slack(self, url: str, lines: Sequence[str]) -> None:
+        """What whoever pressed a button is told."""
+        await answer(url, [self._redact(line) for line in lines], self.channels.values(), self._now)
 
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""

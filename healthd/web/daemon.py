@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -107,6 +107,10 @@ class Daemon(Protocol):
     async def remark(self, incident_id: str, actor: str, text: str, at: datetime | None = None) -> None:
         """Note on an incident's timeline what somebody did elsewhere; the same remark `at` the same time once.
         KeyError for an unknown one."""
+
+    async def answer_slack(self, url: str, lines: Sequence[str]) -> None:
+        """Tell whoever pressed a button what came of it, at the address Slack gave for that. Never raises; an address
+        that is not Slack's gets nothing."""
 
     def climb(self, incident: Incident) -> Climb:
         """How far an incident has climbed the escalation chain, and what follows."""

@@ -19,16 +19,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from healthd.notify.slack_answers import SLACKS, is_slacks
 from healthd.web.inbound import pagerduty, slack
 from healthd.web.inbound.signatures import is_pagerdutys, slacks_problem
 from healthd.web.problem import RequestError
 from tests.e2e.daemon import Daemon
 from tests.servers.receiver import Receiver
+from tests.servers.slack import TOKEN, SlackServer
 
 OLD_SECRET, SECRET, SIGNING = "pd-old-verysecret", "pd-new-verysecret", "slack-verysecret"
 CATALOGUE = """\
 system: {name: shop, title: Shop}
 severities: {SEV1: {pagerduty: critical}}
+channels: {ops: {type: slack_bot, token: %s, channel: C0OPS, url: "%s"}}
 checks:
   - {name: web, every: 1s, timeout: 900ms, probe: {type: http, url: "%s/"}, severity: SEV1,
      thresholds: {measure: status, critical: ">= 500"}}
@@ -36,12 +39,19 @@ checks:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def workspace() -> Iterator[SlackServer]:
+    """The Slack that the daemon's app is in."""
+    with SlackServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, workspace: SlackServer) -> Iterator[Daemon]:
     """A daemon with an incident that stays open."""
     with Receiver(default=500) as server:
         folder: Path = tmp_path_factory.mktemp("inbound")
         daemon = Daemon(
-            folder, CATALOGUE % server.url, pagerduty_webhook_secrets=f"{OLD_SECRET},{SECRET}",
+            folder, CATALOGUE % (TOKEN, workspace.url, server.url), pagerduty_webhook_secrets=f"{OLD_SECRET},{SECRET}",
             slack_signing_secret=SIGNING, read_open="false",
         ).start()  # fmt: skip
         try:
@@ -208,6 +218,63 @@ def test_a_replayed_press_is_not_a_second_one(shop: Daemon) -> None:
     assert len(shop.http.get("/api/v1/silences").json()["silences"]) == first + 1
 
 
+def test_who_pressed_is_told_what_came_of_it(shop: Daemon, workspace: SlackServer) -> None:
+    send(shop, event(shop, "unacknowledged", "ANSWER"))
+    at, origin, count = time.time() - 20, workspace.url.removesuffix("/api"), iter(range(9))
+
+    def told(action: str, name: str, **more: Any) -> str:
+        path = f"/actions/T1/{next(count)}/secret"
+        pressed = press(shop, action, user={"id": name, "username": name}, response_url=origin + path, **more)
+        assert (pressed.status_code, pressed.text) == (200, "")
+        shop.until(lambda: workspace.of(path), what="answered")
+        (said,) = workspace.of(path)
+        assert (said["response_type"], said["replace_original"]) == ("ephemeral", False)
+        return str(said["text"])
+
+    assert "acknowledged, it is yours" in told("healthd_acknowledge", "ada", at=at)
+    assert "you had acknowledged it already" in told("healthd_acknowledge", "ada")
+    assert "it is yours now; ada (Slack) had acknowledged it already" in told("healthd_acknowledge", "linus")
+    assert "check=shop/web is silenced until" in told("healthd_silence", "ada")
+    gone = [{"action_id": "healthd_acknowledge", "value": "INC-<!here>"}]
+    said = told("healthd_acknowledge", "ada", actions=gone)
+    assert said == "INC-&lt;!here&gt;: not done: healthd knows no such incident"
+    assert "/secret" not in shop.log.read_text()
+
+
+def test_what_is_sent_again_is_not_answered_again_and_nobody_but_slack_is(shop: Daemon, workspace: SlackServer) -> None:
+    origin, at = workspace.url.removesuffix("/api"), time.time() - 10
+    with Receiver() as elsewhere:
+        press(shop, "healthd_acknowledge", at=at, response_url=f"{elsewhere.url}/actions/T1/1/x")
+        shop.until(lambda: shop.events("slack_answer_refused"), what="refused")
+        for _ in range(2):
+            press(shop, "healthd_acknowledge", at=at, response_url=f"{origin}/actions/T1/1/twice")
+        press(shop, "healthd_acknowledge", response_url=f"{origin}/actions/T1/1/last")
+        shop.until(lambda: workspace.of("/actions/T1/1/last"), what="answered")
+        assert elsewhere.requests == []
+    assert len(workspace.of("/actions/T1/1/twice")) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://hooks.slack.com/actions/T0/1/aBc", True),
+        ("https://hooks.slack-gov.com/actions/T0/1/aBc", True),
+        ("http://hooks.slack.com/actions/T0/1/aBc", False),
+        ("https://hooks.slack.com.evil.example/actions/T0", False),
+        ("https://hooks.slack.com@evil.example/actions/T0", False),
+        ("https://hooks.slack.com:81/actions/T0", False),
+        ("https://hooks.slack.com\\@evil.example/", False),
+        ("https://hooks.slack.com/a/../../x", False),
+        ("https://hooks.slack.com/a\n", False),
+        ("https://hooks.slack.com", False),
+        ("https://169.254.169.254/latest/meta-data", False),
+        ("file:///etc/passwd", False),
+    ],
+)
+def test_answers_go_to_slack_alone(url: str, taken: bool) -> None:
+    assert is_slacks(url, SLACKS) is taken
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -223,7 +290,7 @@ def test_presses_that_are_refused(shop: Daemon, more: dict[str, Any], words: str
 
 
 def test_neither_is_served_without_its_secret(shop: Daemon, tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, CATALOGUE % "http://127.0.0.1:1").start()
+    daemon = Daemon(tmp_path, CATALOGUE % (TOKEN, "http://127.0.0.1:1", "http://127.0.0.1:1")).start()
     try:
         for path in ("pagerduty", "slack"):
             refused = httpx.post(f"{daemon.url}/hooks/{path}", content=b"{}")
