@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -43,13 +43,15 @@ class App(Doors):
 
     def read_catalogue(self) -> None:
         """First reading; raises CatalogueError with everything that is wrong."""
-        self._catalogue = self._whole(load_catalogue(self.settings))
-        for warning in self._catalogue.warnings:
-            log.warning("catalogue_warning", detail=warning)
+        if self.settings.reload_watch:
+            self._changes = watch(self.settings.checks)  # those since before it is read
+        self._take(self._whole(load_catalogue(self.settings)))
 
     async def start(self) -> None:
         """Begin to work: returns at once if the store is away, which `unready` then says, and goes on trying."""
         assert self._catalogue is not None, "read_catalogue comes first"
+        if self._changes is not None:
+            self._background(self._watch_files(self._changes))
         try:
             await self._begin()
         except StoreError as error:
@@ -113,6 +115,8 @@ class App(Doors):
         """Wait for the lead, and take up what the one before left."""
         while True:
             await self._leadership.win()
+            if self._changes is None:  # nobody told this replica what has changed since it started
+                await self._reload_quietly("takeover")
             try:
                 await self._lead()
             except StoreError as error:
@@ -128,6 +132,10 @@ class App(Doors):
         self._stopping.set()
 
     async def _lead(self) -> None:
+        async with self._reloading:  # a change comes before or after
+            await self._take_up()
+
+    async def _take_up(self) -> None:
         assert self._catalogue is not None
         self._guard = self._guard or asyncio.get_running_loop().create_task(self._keep_lead())
         states = await self.store.states()
@@ -148,8 +156,6 @@ class App(Doors):
         self._background(self._every(AGE_EVERY, self._age))
         self._background(self._every(SETTLE_EVERY, self._collect))
         self._pauses.settle()
-        if self.settings.reload_watch:
-            self._background(self._watch_files())
         self._not_ready, self._leading = [], True
         log.info("ready", systems=len(self._catalogue.watched), checks=sum(self._catalogue.counts.values()))
 
@@ -165,32 +171,39 @@ class App(Doors):
                 problems = tuple(str(problem) for problem in error.problems)
                 self._reload_problem = problems[0] if problems else str(error)
                 log.error("reload_refused", by=actor, problems=list(problems[:20]), count=len(problems))
-                await self._audit(actor, "reload", "catalogue", f"refused: {self._reload_problem}")
+                if self._leading:
+                    await self._audit(actor, "reload", "catalogue", f"refused: {self._reload_problem}")
                 return ReloadResult(problems)
             old = self._catalogue
             added, changed, removed = diff(old, new) if old else (list(new.checks), [], [])
+            self._take(new)
             if self._leading:
                 await self._put_in_force(new)
                 marks = self._scheduler.replace(new.checks.values())
                 if marks:
                     await self._recorder.commit(Commit(marks=marks))
-            else:
-                self._catalogue = new
             self._pauses.settle()
             result = ReloadResult((), len(added), len(changed), len(removed))
             log.info("reloaded", by=actor, added=result.added, changed=result.changed, removed=result.removed)
             counts = f"{result.added} added, {result.changed} changed, {result.removed} removed"
-            await self._audit(actor, "reload", "catalogue", counts)
+            if self._leading:  # once for all replicas
+                await self._audit(actor, "reload", "catalogue", counts)
             return result
 
     def _whole(self, written: Catalogue) -> Catalogue:
         """What runs: with what people attest, and with healthd itself."""
         return in_force(written, *own_system(self.settings, written.systems, elsewhere=bool(locations(written))))
 
-    async def _put_in_force(self, catalogue: Catalogue) -> None:
-        for warning in catalogue.warnings if catalogue is not self._catalogue else ():
+    def _take(self, catalogue: Catalogue) -> None:
+        """It has no mistake: this replica leads by it, now or when it is its turn."""
+        for warning in catalogue.warnings:
             log.warning("catalogue_warning", detail=warning)
         self._catalogue = catalogue
+        self._reload_problem = ""
+        self.metrics.reload_ok.set(1)
+        self.metrics.reload_at.set(self._now().timestamp())
+
+    async def _put_in_force(self, catalogue: Catalogue) -> None:
         self._redact = Redactor({*secrets_of(self.settings), *catalogue.secrets})
         self._corridor.redact = self._teller.redact = self._redact
         if self.settings.mask_personal:
@@ -207,15 +220,12 @@ class App(Doors):
                 await self.store.forget(gone)
             except StoreError as error:
                 log.warning("forget_failed", reason=error.reason)
-        self._reload_problem = ""
-        self.metrics.reload_ok.set(1)
-        self.metrics.reload_at.set(self._now().timestamp())
         self.metrics.catalogue_checks.clear()
         for system, count in catalogue.counts.items():
             self.metrics.catalogue_checks.labels(system).set(count)
 
-    async def _watch_files(self) -> None:
-        async for _ in watch(self.settings.checks):
+    async def _watch_files(self, changes: AsyncIterator[None]) -> None:
+        async for _ in changes:
             await self._reload_quietly("file change")
 
     async def _reload_quietly(self, actor: str) -> None:

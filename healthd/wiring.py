@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
@@ -113,6 +113,7 @@ class Wiring:
         self._services = self._make_services()
         self._pauses = Pauses()
         self._catalogue: Catalogue | None = None
+        self._changes: AsyncIterator[None] | None = None  # of the catalogue's files
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

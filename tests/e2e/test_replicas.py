@@ -51,12 +51,13 @@ def start(tmp_path: Path, hook: Receiver, database: PostgresServer) -> Iterator[
     url = database.create_database()
     made: list[Daemon] = []
 
-    def begin(count: int, through: int | None = None) -> list[Daemon]:
-        """`through`: the port of a cable to the database."""
+    def begin(count: int, through: int | None = None, **more: str) -> list[Daemon]:
+        """`through`: the port of a cable to the database; `more`: further settings."""
         address = url.replace(f":{database.port}/", f":{through or database.port}/")
         for number in range(len(made), len(made) + count):
             folder = tmp_path / str(number)
             settings = {"database_url": address, "lease": f"{LEASE:g}s", "self_watch": "false", "shutdown_grace": "3s"}
+            settings |= more
             made.append(Daemon(folder, CATALOGUE.format(hook=hook.url), **settings).start())
         return made
 
@@ -135,6 +136,29 @@ def test_a_killed_leader_is_followed_and_nobody_is_told_twice(start: Start, hook
     ids = [message for message, _ in told(hook)]
     assert len(ids) == len(set(ids))
     assert [kind for _, kind in told(hook)] == ["incident.firing", "incident.resolved"]
+
+
+def test_who_takes_over_has_the_catalogue_as_it_is_by_then(start: Start, hook: Receiver) -> None:
+    """Files of a ConfigMap change in all pods, but only the one that leads can be told to read them again."""
+
+    def change(standby: Daemon, name: str) -> None:
+        standby.write(CATALOGUE.format(hook=hook.url).replace("name: web", f"name: {name}"))
+
+    def led_by(new: Daemon, old: Daemon, name: str) -> None:
+        old.stop()
+        new.until(taken_over([new], old), what="taken over")
+        assert [check["id"] for check in new.get("/api/v1/checks?system=shop")["checks"]] == [f"shop/{name}"]
+
+    leader, watching = start(2)
+    if leaders([watching]):
+        leader, watching = watching, leader
+    assert watching.metric("healthd_catalogue_last_reload_successful") == 1
+    change(watching, "cart")
+    watching.until(lambda: watching.events("reloaded"), what="read by who stands by")
+    led_by(watching, leader, "cart")
+    told_only = start(1, reload_watch="false")[-1]
+    change(told_only, "till")
+    led_by(told_only, watching, "till")
 
 
 def test_a_leader_that_was_stopped_and_wakes_tells_nobody_and_starts_over(start: Start, hook: Receiver) -> None:
