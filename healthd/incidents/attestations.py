@@ -45,7 +45,14 @@ def asked(
         incident=incident.id if incident else "",
         who=task.who,
         description=check.description,
+        about=_about(incident) if incident else "",
     )
+
+
+def ended_again(request: Request, wanted: Request) -> Request:
+    """The incident it follows was reopened and has ended anew: there is time from then on. `wanted` is what would be
+    asked for now."""
+    return replace(request, due_by=wanted.due_by, about=wanted.about)
 
 
 def follows(request: Request, before: Request | None) -> tuple[Request, Request | None]:
@@ -120,7 +127,7 @@ def ask_notice(requests: Sequence[Request], system: System, at: datetime, *, aga
     verb = "Still to be done" if again else "To be done"
     many = len(requests) > 1
     title = f"{verb}: {len(requests)} tasks of {system.title}" if many else f"{verb}: {first.title}"
-    text = "\n".join(_line(r, zone) for r in requests) if many else _one(first, zone, page)
+    text = "\n".join(_line(r, zone, page) for r in requests) if many else _one(first, zone, page)
     due = min(r.due_by for r in requests)
     people = ", ".join(dict.fromkeys(r.who for r in requests if r.who))
     fields = (("Due by", _clock(due, zone)), *((("Who", people),) if people else ()))
@@ -155,6 +162,7 @@ def to_record(request: Request) -> Record:
         "link": request.link,
         "dropped": request.dropped,
         "withdrawn": [dict(event) for event in request.withdrawn],
+        "about": request.about,
     }
     system, _, name = request.check_id.partition("/")
     return Record(KIND, request.id, request.asked_at, system, name, request.closed_at, body)
@@ -181,6 +189,7 @@ def from_record(record: Record) -> Request:
         link=body["link"],
         dropped=body["dropped"],
         withdrawn=tuple(body["withdrawn"]),
+        about=body.get("about", ""),  # not written by former versions
     )
 
 
@@ -204,16 +213,33 @@ def _one(request: Request, zone: ZoneInfo, page: str) -> str:
     parts.append(f"Due by {_clock(request.due_by, zone)}{_who(request)}.")
     if request.overdue_since:
         parts.append(f"It was not done the last time: overdue since {_clock(request.overdue_since, zone)}.")
+    if request.about:
+        parts.append(request.about)
     if request.incident:
-        parts.append(f"The filled-in draft: {page.rstrip('/')}/api/v1/incidents/{request.incident}/postmortem")
+        parts.append(f"There is {_draft(request, page)}.")
     parts.append(f"Sign for it on its page, or: `healthd attest {request.id}`")
     return "\n\n".join(parts)
 
 
-def _line(request: Request, zone: ZoneInfo) -> str:
+def _line(request: Request, zone: ZoneInfo, page: str) -> str:
     again = ", not done the last time" if request.overdue_since else ""
     due = f"due by {_clock(request.due_by, zone)}{again}"
-    return f"- {request.title}{_who(request)}, {due}: `healthd attest {request.id}`"
+    draft = f"; {_draft(request, page)}" if request.incident else ""
+    return f"- {request.title}{_who(request)}, {due}: `healthd attest {request.id}`{draft}"
+
+
+def _draft(request: Request, page: str) -> str:
+    """Where the post-mortem's draft is: a link where people can reach the page, and the command."""
+    text, command = "a filled-in draft", f"`healthd postmortem {request.incident}`"
+    link = f"[{text}]({page.rstrip('/')}/api/v1/incidents/{request.incident}/postmortem)" if page else text
+    return f"{link}, also from {command}"
+
+
+def _about(incident: Incident) -> str:
+    """What a post-mortem is to be about, for those who have to place it."""
+    lasted = format_duration(max(0, round(((incident.resolved_at or incident.since) - incident.since).total_seconds())))
+    by = f"acknowledged by {incident.acknowledged_by}" if incident.acknowledged_by else "acknowledged by nobody"
+    return f"{incident.severity}, open for {lasted}, {by}: {incident.reason}"
 
 
 def _when(request: Request, zone: ZoneInfo) -> str:

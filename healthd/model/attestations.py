@@ -55,6 +55,7 @@ class Request:
     link: str = ""
     dropped: str = ""  # why nobody is asked for it any more, where nobody signed for it
     withdrawn: tuple[Mapping[str, Any], ...] = field(default=())
+    about: str = ""  # the incident, in a line
 
     @property
     def system(self) -> str:

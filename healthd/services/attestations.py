@@ -34,6 +34,7 @@ class Attestations:
         self._tasks: dict[str, Check] = {}
         self._open: dict[str, Request] = {}
         self._asked: set[str] = set()  # ids, so that nothing is asked for twice
+        self._by_incident: dict[tuple[str, str], str] = {}  # task and incident -> id: one, however often that ends
         self._firings = Firings()
         self._ended: list[Incident] = []  # resolved, and not yet looked at
         self._looked: dict[str, tuple[object, ...]] = {}  # what the last look of a task's check saw
@@ -49,6 +50,11 @@ class Attestations:
         open_ = await store.records(pure.KIND, open_only=True, limit=MOST)
         self._open = {record.id: pure.from_record(record) for record in open_}
         self._asked = {record.id for record in (*records, *open_)}
+        self._by_incident = {
+            (request.check_id, request.incident): request.id
+            for request in map(pure.from_record, (*records, *open_))
+            if request.incident
+        }
         self._firings.restore(await store.marks(), records)
         self._ended = [i for i in await store.incidents(limit=BACK) if i.resolved_at is not None]
 
@@ -185,11 +191,16 @@ class Attestations:
         groups: dict[tuple[str, datetime, bool], list[Request]] = {}
         missed: list[Request] = []
         for wanted in [r for r in requests if r.id not in self._asked]:
+            if (known := self._by_incident.get((wanted.check_id, wanted.incident))) is not None:
+                await self._again(known, wanted)
+                continue
             before = None if wanted.incident else self._before(wanted)
             request, replaced = pure.follows(wanted, before)
             key = (request.system, request.asked_at, bool(request.incident))
             groups.setdefault(key, []).append(request)
             self._asked.add(request.id)
+            if request.incident:
+                self._by_incident[request.check_id, request.incident] = request.id
             self._open[request.id] = request
             if replaced is not None:
                 del self._open[replaced.id]
@@ -198,18 +209,24 @@ class Attestations:
         for group in groups.values():
             await self._tell(group, now, [m for m in missed if m.check_id in {r.check_id for r in group}])
 
+    async def _again(self, known: str, wanted: Request) -> None:
+        """The incident was reopened and has ended again: there is time from then on, unless somebody signed already."""
+        request = self._open.get(known)
+        if request is not None and request.due_by < wanted.due_by:
+            await self._keep(pure.ended_again(request, wanted))
+
     def _before(self, request: Request) -> Request | None:
         mine = (r for r in self._open.values() if r.check_id == request.check_id)
         return max(mine, key=lambda r: r.asked_at, default=None)
 
     async def _remind(self, now: datetime) -> None:
-        groups: dict[str, list[Request]] = {}
+        groups: dict[tuple[str, bool], list[Request]] = {}
         for request in self.open:
             task = _task(self._tasks[request.check_id])
             count = pure.reminders(request, task, now)
             if count > request.reminded:
                 self._open[request.id] = reminded = pure.reminded(request, count)
-                groups.setdefault(request.system, []).append(reminded)
+                groups.setdefault((request.system, bool(request.incident)), []).append(reminded)
         for group in groups.values():
             await self._tell(group, now, again=True)
 

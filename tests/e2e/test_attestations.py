@@ -114,7 +114,13 @@ def test_a_postmortem_is_asked_for_once_after_an_incident_of_that_severity_and_f
     daemon.until(lambda: notices(receiver), what="asked for")
     [notice] = notices(receiver)
     assert (notice["kind"], notice["title"]) == ("postmortem", "To be done: Post-mortem written: Stock is there")
-    assert f"/api/v1/incidents/{incident['id']}/postmortem" in notice["text"]
+    assert f"healthd postmortem {incident['id']}" in notice["text"]
+    first_due = daemon.get("/api/v1/attestations")["attestations"][0]["due_by"]
+    stock.unlink()
+    daemon.until(lambda: "reopened" in events(receiver), what="fires again")
+    stock.write_text("1")
+    daemon.until(lambda: events(receiver).count("resolved") == 2, what="over again")
+    daemon.until(lambda: daemon.get("/api/v1/attestations")["attestations"][0]["due_by"] > first_due, what="due later")
     [asked] = daemon.get("/api/v1/attestations")["attestations"]
     assert asked["incident"] == incident["id"]
     given = attest(daemon, asked["id"], "--by", "bob")

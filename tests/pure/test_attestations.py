@@ -145,9 +145,23 @@ def test_one_is_told_by_its_name_with_its_page_and_many_as_one() -> None:
 
 def test_a_postmortem_comes_with_its_draft() -> None:
     follow = asked(CHECK, TASK, NOW, make_incident())
+    url = f"https://healthd.example/api/v1/incidents/{make_incident().id}/postmortem"
     notice = ask_notice([follow], make_system(), NOW, again=False, page="https://healthd.example/")
     assert notice.kind == "postmortem"
-    assert f"https://healthd.example/api/v1/incidents/{make_incident().id}/postmortem" in notice.text
+    assert f"[a filled-in draft]({url})" in notice.text, "a link in every channel: addresses alone are none in Slack"
+    other = replace(follow, id="ATT-2")
+    for words in (notice.text, ask_notice([follow, other], make_system(), NOW, again=True, page="https://x/").text):
+        assert f"`healthd postmortem {make_incident().id}`" in words
+    assert "http" not in ask_notice([follow], make_system(), NOW, again=False).text, "nobody has said how to reach it"
+
+
+def test_a_postmortem_says_of_what() -> None:
+    over = make_incident(opened_at=at(-1), resolved_at=NOW, acknowledged_by="ada")
+    text = ask_notice([asked(CHECK, TASK, NOW, over)], make_system(), NOW, again=False).text
+    assert "SEV2, open for 1h, acknowledged by ada: latency 1.2s >= 1s" in text
+    record = to_record(asked(CHECK, TASK, NOW, over))
+    former = replace(record, body={name: value for name, value in record.body.items() if name != "about"})
+    assert from_record(former).about == ""
 
 
 # -- when -------------------------------------------------------------------------------------------------------------
