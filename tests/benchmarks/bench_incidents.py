@@ -1,6 +1,6 @@
 """Incidents by the thousand: what a second costs with 10,000 open ones, how long their page takes, and a storm.
 
-Run: python -m tests.benchmarks.bench_incidents [open|storm|killed ...]
+Run: python -m tests.benchmarks.bench_incidents [open|storm|killed|killed-postgresql ...], the last only if named
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tests.benchmarks.table import Row, print_rows
 from tests.component.kill_cycles import Cycles, random_cycles
 from tests.e2e.daemon import Daemon
 from tests.servers.nginx import NginxServer
+from tests.servers.postgres import PostgresServer
 from tests.servers.receiver import Receiver
 
 MANY = 10_000
@@ -159,24 +160,36 @@ def _failing(daemon: Daemon) -> int:
     return sum(incident["failing"] for incident in daemon.get("/api/v1/incidents?open=true")["incidents"])
 
 
-def killed(count: int = 1000) -> list[Row]:
+def killed_postgresql(count: int = 1000) -> list[Row]:
+    """The same on PostgreSQL."""
+    server = PostgresServer()
+    try:
+        return killed(count, server.start().create_database(), ", PostgreSQL")
+    finally:
+        server.remove()
+
+
+def killed(count: int = 1000, database: str = "", where: str = "") -> list[Row]:
     """kill -9 at a random write between a look and a message accepted."""
     folder = Path(tempfile.mkdtemp(prefix="healthd-bench-"))
     try:
-        with Receiver() as receiver, Cycles(folder, receiver) as cycles:
+        with Receiver() as receiver, Cycles(folder, receiver, database) as cycles:
             random_cycles(cycles, count)
             cycles.end()
             result = asyncio.run(cycles.result())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [
-        Row(f"{count:,} times kill -9 before it is told: lost", f"{result.lost} of {result.changes}", "", "", "0"),
+        Row(
+            f"{count:,} times kill -9 before it is told{where}: lost", f"{result.lost} of {result.changes}", "", "", "0"
+        ),
         Row("  repeated under the same id / another one", f"{result.repeated} / {result.foreign}", "", "", "any / 0"),
     ]
 
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"open": open_, "storm": storm, "killed": killed}
+ON_REQUEST: dict[str, Callable[[], list[Row]]] = {"killed-postgresql": killed_postgresql}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHMARKS:
-        print_rows(BENCHMARKS[name]())
+        print_rows((BENCHMARKS | ON_REQUEST)[name]())

@@ -36,14 +36,15 @@ class Result:
 
 
 class Cycles:
-    """One folder, one receiver, one daemon after the other."""
+    """One folder, one receiver, one database (SQLite in the folder by default), one daemon after the other."""
 
-    def __init__(self, folder: Path, receiver: Receiver) -> None:
+    def __init__(self, folder: Path, receiver: Receiver, database: str = "") -> None:
         self.folder, self.receiver = folder, receiver
+        self.database = database or f"sqlite:///{folder / 'healthd.db'}"
         self._count = 0
         self._kill_at_request = False
         self._pid = 0
-        argv = [sys.executable, "-m", kill_harness.__name__, str(folder), receiver.url]
+        argv = [sys.executable, "-m", kill_harness.__name__, str(folder), receiver.url, self.database]
         self._log = (folder / "harness.log").open("ab")
         self._harness = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, cwd=ROOT, text=True, bufsize=1
@@ -77,7 +78,7 @@ class Cycles:
 
     async def result(self) -> Result:
         """After `end`: the store's timeline against what the receiver has heard."""
-        store = SqlStore(f"sqlite:///{self.folder / 'healthd.db'}")
+        store = SqlStore(self.database)
         await store.open()
         try:
             incidents = await store.incidents(limit=100_000)
