@@ -326,6 +326,26 @@ async def test_socketio_events_make_a_round_trip(look: Looker) -> None:
         assert (values(seen)["up"], seen.note) == (0, "$.members is 2, expected > 2")
 
 
+async def test_socketio_events_may_carry_binary_data(look: Looker) -> None:
+    class Binary(SocketIoServer):
+        async def take(self, socket: web.WebSocketResponse, text: str) -> None:
+            if not text.startswith("42/sync,"):
+                await super().take(socket, text)
+                return
+            acknowledged = text.startswith("42/sync,0")
+            await socket.send_str('452-/sync,["frame",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+            await socket.send_bytes(b"7 begins like a packet")
+            await socket.send_bytes(b"42/other")
+            blob = '{"name":"a.png","data":{"_placeholder":true,"num":0}}'
+            await socket.send_str(f"461-/sync,0[{blob}]" if acknowledged else f'451-/sync,["picture",{blob}]')
+            await socket.send_bytes(b"\x89PNG")
+
+    async with talking(Binary()) as url:
+        for answer in ({}, {"answer": "picture"}):
+            seen = await look(url=url, socketio={**SYNC, "emit": "show", **answer}, expect_json={"$.name": "a.png"})
+            assert values(seen)["up"] == 1, seen.note
+
+
 async def test_socketio_refusals(look: Looker) -> None:
     async with talking(SocketIoServer()) as url:
         seen = await look(url=url, socketio={"namespace": "/sync", "auth": {"token": "wrong"}})

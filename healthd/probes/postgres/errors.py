@@ -68,6 +68,10 @@ _QUERY: dict[str, tuple[str, str]] = {
     "42": ("config", ""),
     "22": ("query", ""),
 }
+_DENIED = re.compile(
+    r"permission denied for (?P<kind>table|view|materialized view|foreign table|sequence|schema|function) "
+)
+_NEEDED = {"schema": "USAGE", "function": "EXECUTE"}  # for the others SELECT
 _DATA_CHANGING = re.compile(r"data-modifying|DECLARE CURSOR|cannot specify INTO")
 
 
@@ -84,5 +88,7 @@ def explain_query(error: psycopg.Error, label: str) -> ProbeError:
     if state == "0A000" or _DATA_CHANGING.search(said):
         return ProbeError(f"{said}: healthd only reads", "forbidden")
     kind, words = _QUERY.get(state) or _QUERY.get(state[:2]) or ("query", "")
+    if denied := _DENIED.match(said):
+        return ProbeError(f"{said}: needs {_NEEDED.get(denied['kind'], 'SELECT')} on it ({label})", kind)
     hint = f" ({error.diag.message_hint})" if error.diag.message_hint and kind == "config" else ""
     return ProbeError(": ".join(part for part in (words, said) if part) + hint, kind)

@@ -30,23 +30,35 @@ SELECT rolname AS name, rolsuper AS superuser, rolcanlogin AS login,
        CASE WHEN isfinite(rolvaliduntil) THEN extract(epoch FROM rolvaliduntil - clock_timestamp()) END AS valid_for
   FROM pg_roles AS r WHERE rolname !~ '^pg_' ORDER BY 1 LIMIT 5000
 """
-# Everything granted to somebody who is not the owner, in schemas that are not the server's own.
+# Everything granted to somebody who is not the owner, in schemas that are not the server's own, on single columns too;
+# what an extension grants on its own objects (pg_init_privs) is left out, as nobody decided it here.
 _GRANTS = """
-WITH objects AS (
-  SELECT 'schema ' || nspname AS name, nspowner AS owner, nspacl AS acl
-    FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-  UNION ALL
-  SELECT CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END || n.nspname || '.' || c.relname,
-         c.relowner, c.relacl
+WITH relations AS (
+  SELECT c.oid, CASE c.relkind WHEN 'S' THEN 'sequence ' ELSE 'table ' END AS kind,
+         n.nspname || '.' || c.relname AS name, c.relowner AS owner, c.relacl AS acl
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+), objects AS (
+  SELECT 'schema ' || nspname AS name, nspowner AS owner, nspacl AS acl, NULL::aclitem[] AS brought
+    FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
   UNION ALL
-  SELECT 'database ' || datname, datdba, datacl FROM pg_database WHERE datname = current_database()
+  SELECT r.kind || r.name, r.owner, r.acl, i.initprivs
+    FROM relations AS r LEFT JOIN pg_init_privs AS i
+      ON i.objoid = r.oid AND i.classoid = 'pg_class'::regclass AND i.objsubid = 0 AND i.privtype = 'e'
+  UNION ALL
+  SELECT 'column ' || r.name || '.' || c.attname, r.owner, c.attacl, NULL
+    FROM pg_attribute AS c JOIN relations AS r ON r.oid = c.attrelid
+   WHERE c.attacl IS NOT NULL AND NOT c.attisdropped
+  UNION ALL
+  SELECT 'database ' || datname, datdba, datacl, NULL FROM pg_database WHERE datname = current_database()
 )
 SELECT o.name, coalesce(g.rolname, 'PUBLIC') AS grantee,
        array_agg(a.privilege_type ORDER BY a.privilege_type) AS privileges
   FROM objects AS o CROSS JOIN LATERAL aclexplode(o.acl) AS a LEFT JOIN pg_roles AS g ON g.oid = a.grantee
- WHERE a.grantee <> o.owner GROUP BY o.name, g.rolname ORDER BY 1, 2 LIMIT 5000
+ WHERE a.grantee <> o.owner
+   AND NOT EXISTS (SELECT FROM aclexplode(o.brought) AS b
+                    WHERE b.grantee = a.grantee AND b.privilege_type = a.privilege_type)
+ GROUP BY o.name, g.rolname ORDER BY 1, 2 LIMIT 5000
 """
 # What every database and schema public is made with: not somebody's decision.
 _USUAL = {"database": {"CONNECT", "TEMPORARY"}, "schema": {"USAGE"}}

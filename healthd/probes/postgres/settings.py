@@ -18,8 +18,13 @@ from healthd.probes.postgres.rows import Row, answer
 
 __all__ = ["PostgresSettingsProbe"]
 
-# All of them: one question for all checks of a run.
-_SETTINGS = "SELECT lower(name) AS name, setting, unit, vartype, pending_restart FROM pg_settings ORDER BY 1"
+# All of them: one question for all checks of a run. What a look sets for itself (time-outs, read only) is not the
+# server's configuration: `reset_val` is what the session began with.
+_SETTINGS = """
+SELECT lower(name) AS name, CASE WHEN source = 'session' THEN reset_val ELSE setting END AS setting,
+       unit, vartype, pending_restart
+  FROM pg_settings ORDER BY 1
+"""
 _UNITS = {
     "B": (1.0, Unit.BYTES), "kB": (1024.0, Unit.BYTES), "8kB": (8192.0, Unit.BYTES), "16kB": (16384.0, Unit.BYTES),
     "32kB": (32768.0, Unit.BYTES), "MB": (2.0**20, Unit.BYTES), "16MB": (2.0**24, Unit.BYTES),

@@ -18,10 +18,13 @@ class EndedError(Exception):
 
 
 class Conversation:
-    """Reads and writes. `seen` are the last messages, cut; `count` is how many came."""
+    """Reads and writes. `seen` are the last messages, cut; `count` is how many came.
 
-    def __init__(self, socket: ClientWebSocketResponse) -> None:
-        self._socket = socket
+    With `text_only`, binary messages are seen and counted, and not handed out: Socket.IO's attachments.
+    """
+
+    def __init__(self, socket: ClientWebSocketResponse, *, text_only: bool = False) -> None:
+        self._socket, self._text_only = socket, text_only
         self._unread: deque[str] = deque(maxlen=_UNREAD_MAX)
         self._answered = False
         self.seen: deque[str] = deque(maxlen=_SHOWN)
@@ -64,7 +67,8 @@ class Conversation:
             case WSMsgType.TEXT:
                 return self._came(frame.data)
             case WSMsgType.BINARY:
-                return self._came(frame.data.decode("utf-8", "replace"))
+                text = self._came(frame.data.decode("utf-8", "replace"))
+                return None if self._text_only else text
             case WSMsgType.PING:
                 await self._socket.pong(frame.data)
             case WSMsgType.PONG:

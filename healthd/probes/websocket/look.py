@@ -44,7 +44,7 @@ class Look:
         async with connected(self.params, self.context) as socket:
             self._seconds("handshake_time", perf_counter() - began)
             self._add("status", 101.0, Unit.COUNT)
-            talk = self.conversation = Conversation(socket)
+            talk = self.conversation = Conversation(socket, text_only=self.params.socketio is not None)
             self._subprotocol(socket)
             if self.params.socketio is not None:
                 await self._enter(talk, self.params.socketio)
@@ -104,10 +104,7 @@ class Look:
     async def _packet(self, talk: Conversation, io: SocketIo) -> Packet:
         """The next packet of our namespace; Engine.IO's pings are answered."""
         while True:
-            text = await talk.message()
-            if text[:2] in ("45", "46") or not text[:1].isdigit():
-                continue  # binary data: nothing a check can look into
-            packet = packets.decode(text)
+            packet = packets.decode(await talk.message())
             if packet.kind == packets.PING:
                 await talk.send(packets.PONG)
             elif packet.kind == packets.CLOSE:

@@ -12,7 +12,11 @@ from urllib.parse import urlsplit, urlunsplit
 OPEN, CLOSE, PING, PONG = "0", "1", "2", "3"
 CONNECT, EVENT, ACK, CONNECT_ERROR = "40", "42", "43", "44"
 DISCONNECT = "41"
-_PACKET = re.compile(r"(?P<kind>4[0-4])(?P<namespace>/[^,]*,)?(?P<id>\d*)(?P<data>.*)", re.DOTALL)
+# an event or acknowledgement that carries binary data says how many frames of it follow: 451-["blob",{...}]
+_BINARY = {"45": EVENT, "46": ACK}
+_PACKET = re.compile(
+    r"(?P<kind>4[0-4]|4[56](?=\d+-))(?:(?<=[56])\d+-)?(?P<namespace>/[^,]*,)?(?P<id>\d*)(?P<data>.*)", re.DOTALL
+)
 
 
 class PacketError(Exception):
@@ -46,12 +50,13 @@ def encode(packet: Packet) -> str:
 
 
 def decode(text: str) -> Packet:
-    """Read a packet. Raises PacketError."""
+    """Read a packet; what is binary in it stands as a placeholder. Raises PacketError."""
     try:
         if match := _PACKET.fullmatch(text):
             namespace = (match["namespace"] or "/").rstrip(",").partition("?")[0]
             data = json.loads(match["data"]) if match["data"] else None
-            return Packet(match["kind"], data, namespace, int(match["id"]) if match["id"] else None)
+            kind = _BINARY.get(match["kind"], match["kind"])
+            return Packet(kind, data, namespace, int(match["id"]) if match["id"] else None)
         if text[:1] == OPEN:
             return Packet(OPEN, json.loads(text[1:]))
     except (ValueError, RecursionError):

@@ -89,6 +89,21 @@ async def test_what_everybody_may_do(staffed: str, roles: Looker) -> None:
     assert values(await roles(url=staffed, grantees=["r_*", "PUBLIC"]))["unexpected_grants"] == 0
 
 
+async def test_grants_on_columns_and_those_of_extensions(staffed: str, roles: Looker) -> None:
+    with psycopg.connect(staffed, autocommit=True) as admin:
+        admin.execute("CREATE EXTENSION pg_stat_statements")  # lets everybody read its views
+        admin.execute("ALTER TABLE prices ADD secret text")
+        admin.execute("GRANT SELECT (secret) ON prices TO r_old")
+        seen = await roles(url=staffed, grantees="r_report")
+        assert values(seen)["unexpected_grants"] == 1
+        assert values(seen)["public_tables"] == 0
+        assert evidence(seen, "unexpected grants") == "r_old: SELECT on column public.prices.secret"
+        admin.execute("GRANT DELETE ON pg_stat_statements TO PUBLIC")  # more than the extension does
+    seen = await roles(url=staffed, grantees="r_*")
+    assert (values(seen)["unexpected_grants"], values(seen)["public_tables"]) == (1, 1)
+    assert evidence(seen, "unexpected grants") == "PUBLIC: DELETE on table public.pg_stat_statements"
+
+
 @pytest.mark.probe("postgres_roles")
 async def test_passwords_that_run_out(staffed: str, roles: Looker) -> None:
     with psycopg.connect(staffed, autocommit=True) as admin:
@@ -120,6 +135,19 @@ async def test_settings_in_base_units(postgres: PostgresServer, plain: str, sett
     assert (units["shared_buffers"], units["checkpoint_timeout"]) == (Unit.BYTES, Unit.SECONDS)
     assert (units["max_connections"], units["wal_level"]) == (None, Unit.TEXT)
     assert values(await settings(url=plain, settings={"log": "log_destination"}))["log"] == "stderr"
+
+
+async def test_what_healthd_sets_for_itself_is_no_setting_of_the_server(
+    postgres: PostgresServer, plain: str, settings: Looker
+) -> None:
+    names = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        admin.execute("ALTER ROLE plain SET lock_timeout = '7s'")
+        try:
+            found = values(await settings(url=f"{plain}?application_name=settings", settings=names))
+        finally:
+            admin.execute("ALTER ROLE plain RESET lock_timeout")
+    assert [found[name] for name in names] == [0, 7, 0]
 
 
 async def test_settings_that_wait_for_a_restart(own: PostgresServer, settings: Looker) -> None:

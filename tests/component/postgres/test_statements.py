@@ -128,7 +128,7 @@ async def test_what_to_do_when_its_library_is_not_loaded(statements: Looker, loo
 @pytest.mark.probe_failure("postgres_statements")
 async def test_a_role_that_sees_no_texts(busy: str, plain: str, statements: Looker) -> None:
     url = f"{plain.rsplit('/', 1)[0]}/{busy.rsplit('/', 1)[1]}"
-    with pytest.raises(ProbeError, match="permission denied for schema stats") as caught:
+    with pytest.raises(ProbeError, match="permission denied for schema stats: needs USAGE on it") as caught:
         await statements(url=url)
     assert caught.value.kind == "forbidden"
     with psycopg.connect(busy, autocommit=True) as admin:
