@@ -1,20 +1,16 @@
-"""Whether a threshold row can mean what it says: units fit, nothing is unreachable, nothing contradicts.
-
-Conditions change only at their limits, so comparing them at every limit, between limits and beyond them is exact.
-"""
+"""Whether a threshold row can mean what it says: units fit, nothing is unreachable, nothing contradicts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from healthd.catalogue.problems import RefusedError
 from healthd.catalogue.shapes import RowShape
-from healthd.model.conditions import Combination, Comparison, Condition, Membership
+from healthd.model.conditions import Condition, Membership
+from healthd.model.samples import is_number, parts, samples
 from healthd.model.units import Quantity, Unit, UnitError, convert
 
 LEVELS = ("target", "acceptable", "warning", "critical")
-_OTHER_WORD = "\0"  # stands for every word no condition names
 
 
 def row_problems(row: RowShape, unit: Unit | None) -> Iterator[tuple[str, RefusedError]]:
@@ -39,9 +35,9 @@ def row_doubts(row: RowShape, unit: Unit | None) -> Iterator[str]:
 
 
 def _misfits(condition: Condition, unit: Unit | None) -> Iterator[RefusedError]:
-    for part in _parts(condition.test):
+    for part in parts(condition.test):
         if isinstance(part, Membership):
-            words = [member for member in part.members if not _is_number(member)]
+            words = [member for member in part.members if not is_number(member)]
             if unit not in (None, Unit.TEXT) and len(words) == len(part.members):
                 yield RefusedError(f"{condition.text!r} lists words; the measure is a number ({unit})")
         elif part.limit is None:
@@ -99,45 +95,14 @@ def _contradictions(conditions: dict[str, Condition], unit: Unit | None) -> Iter
 
 def _held(conditions: dict[str, Condition], unit: Unit | None) -> dict[str, frozenset[float | str]]:
     """At which sample values each condition holds; empty when words and numbers are mixed."""
-    samples = _samples(list(conditions.values()), unit)
+    values = samples(conditions.values(), unit)
     try:
         return {
-            level: frozenset(value for value in samples if condition.holds(value, unit))
+            level: frozenset(value for value in values if condition.holds(value, unit))
             for level, condition in conditions.items()
         }
     except UnitError:
         return {}
-
-
-def _samples(conditions: list[Condition], unit: Unit | None) -> list[float | str]:
-    parts = [part for condition in conditions for part in _parts(condition.test)]
-    members = [member for part in parts if isinstance(part, Membership) for member in part.members]
-    words = [
-        part.word for part in parts if isinstance(part, Comparison) and part.limit is None and part.word is not None
-    ]
-    if unit is Unit.TEXT or words or not all(map(_is_number, members)):
-        written = [part.word for part in parts if isinstance(part, Comparison) and part.word is not None]
-        return [*members, *written, _OTHER_WORD]
-    limits = {limit for condition in conditions for limit in condition.limits(unit)}
-    points = sorted(limits | {float(member) for member in members})
-    between = [(low + high) / 2 for low, high in pairwise(points)]
-    return [points[0] - 1, *points, *between, points[-1] + 1] if points else []
-
-
-def _parts(test: Comparison | Membership | Combination) -> Iterator[Comparison | Membership]:
-    if isinstance(test, Combination):
-        for part in test.parts:
-            yield from _parts(part)
-    else:
-        yield test
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _number(quantity: Quantity) -> str:

@@ -9,22 +9,26 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TypeVar
 
+from healthd.catalogue.cadences import read_cadence
 from healthd.catalogue.context import Context
 from healthd.catalogue.nodes import Mapping as MappingNode
 from healthd.catalogue.nodes import Node, Scalar, locate, scalars
-from healthd.catalogue.problems import nearest
+from healthd.catalogue.problems import RefusedError, nearest
 from healthd.catalogue.runbook_shapes import (
     AttestationShape,
     ContactShape,
     DeclaredShape,
     DocumentShape,
     EscalationShape,
+    FiguresShape,
     ItemShape,
     LimitShape,
     ReportShape,
+    TimesShape,
     WindowShape,
 )
 from healthd.catalogue.sections import duplicate
+from healthd.catalogue.shapes import CadenceShape
 from healthd.catalogue.systems import Frame, Reference, check_severity
 from healthd.model.catalogue import Source
 from healthd.model.runbook import (
@@ -33,6 +37,7 @@ from healthd.model.runbook import (
     Document,
     EscalationLevel,
     Fate,
+    Figures,
     Item,
     Limit,
     ReportPlan,
@@ -41,6 +46,7 @@ from healthd.model.runbook import (
 )
 from healthd.model.units import format_duration
 
+_DURATIONS = ("response", "updates", "ack_timeout", "duration", "notice", "within")
 S = TypeVar("S", bound=DeclaredShape)
 
 
@@ -140,6 +146,26 @@ class RunbookReader:
             limits=tuple(map(_limit, shape.limits)),
             note=shape.note,
             severity=shape.severity or "",
+            figures=self._figures(shape.figures, where, frame) if shape.figures else None,
+        )
+
+    def _figures(self, shape: FiguresShape, where: Reference, frame: Frame) -> Figures | None:
+        path = (*where.path, "figures")
+        durations = {key: value for key in _DURATIONS if (value := getattr(shape, key)) is not None}
+        for severity, after in shape.after.items():
+            check_severity(frame, severity, replace(where, path=(*path, "after", severity)), self._context)
+            durations[f"after {severity}"] = after
+        if shape.times is None:
+            return Figures(MappingProxyType(durations))
+        try:
+            cadence = read_cadence("", _as_cadence(shape.times), frame.zone)
+        except RefusedError as refusal:
+            at = (*path, "times", refusal.key)
+            self._context.problem(where.node, f"{where.subject}: {refusal}", refusal.hint, at)
+            return None
+        days_only = shape.times.on is not None and not shape.times.at
+        return Figures(
+            MappingProxyType(durations), cadence.rule, str(shape.times.on) if days_only else cadence.text, days_only
         )
 
     def _declared(self, section: str, model: type[S], frame: Frame) -> Iterator[tuple[_Declared, S]]:
@@ -234,6 +260,12 @@ class RunbookReader:
 def _limit(shape: LimitShape) -> Limit:
     conditions = (shape.target, shape.acceptable, shape.warning, shape.critical)
     return Limit(shape.row, shape.measure, *conditions, shape.for_, shape.decided)
+
+
+def _as_cadence(shape: TimesShape) -> CadenceShape:
+    """Days without a time of day are read as those at midnight."""
+    at = shape.at or (("00:00",) if shape.on is not None else ())
+    return CadenceShape(every=shape.every, on=shape.on, at=at, timezone=shape.timezone)
 
 
 def _source(node: Node) -> Source:

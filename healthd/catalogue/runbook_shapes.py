@@ -10,6 +10,7 @@ from healthd.catalogue.fields import (
     AlsoWritten,
     ConditionText,
     Duration,
+    Interval,
     Name,
     PositiveDuration,
     Words,
@@ -53,6 +54,52 @@ class LimitShape(Shape):
 Limits = Annotated[tuple[LimitShape, ...], BeforeValidator(one_or_many), AlsoWritten({"$ref": "#/$defs/LimitShape"})]
 
 
+class TimesShape(Shape):
+    """When something is documented to happen: on which days, or how often."""
+
+    on: str | int | None = Field(None, examples=["daily", "monday", "first monday", "last day", "quarterly"])
+    """the days, in the words of a cadence"""
+    at: Words = Field((), examples=["09:00"])
+    """the times of day; without any, only days are documented"""
+    every: Interval | None = None
+    """or an interval"""
+    timezone: str | None = None
+    """the documented zone; default: the system's"""
+
+    @model_validator(mode="after")
+    def _days_or_interval(self) -> TimesShape:
+        if (self.on is None) == (self.every is None) or (self.at and self.on is None):
+            raise RefusedError("days or an interval are documented", 'expected on: monday with or without at: "09:00"')
+        return self
+
+
+class FiguresShape(Shape):
+    """What is documented of a policy in figures, by the keys of what covers it."""
+
+    times: TimesShape | None = None
+    """when it fires: of a cadence, a window"""
+    response: PositiveDuration | None = None
+    """how soon somebody is to respond: of a severity, a playbook"""
+    updates: PositiveDuration | None = None
+    """how often people hear how it stands: of a severity"""
+    ack_timeout: PositiveDuration | None = None
+    """how long an acknowledgement counts: of a severity"""
+    after: dict[str, Duration] = Field(default_factory=dict)
+    """by severity, how long an incident may be open before: of an escalation level"""
+    duration: PositiveDuration | None = None
+    """how long it lasts: of a window"""
+    notice: PositiveDuration | None = None
+    """how long ahead people are told: of a window"""
+    within: PositiveDuration | None = None
+    """how soon after an incident: of an attestation"""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> FiguresShape:
+        if not self.model_fields_set:
+            raise RefusedError("no figure is documented here", "expected times, response, after, duration or notice")
+        return self
+
+
 class ItemShape(Shape):
     """One documented thing: a command, an expectation, a row of a table, a step, a schedule."""
 
@@ -72,6 +119,8 @@ class ItemShape(Shape):
     """the documented figure, in words"""
     limits: Limits = ()
     """the documented limits: one row, or a list of them"""
+    figures: FiguresShape | None = None
+    """documented times, response times, escalation times, durations: held against what covers it"""
     note: str = ""
     """how it was understood"""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 
 from healthd.coverage.covers import covers_of
+from healthd.coverage.figures import other_figures
 from healthd.coverage.limits import compare
 from healthd.coverage.result import Cover, Coverage, CoveredItem, Dangling, DocumentCoverage, State
 from healthd.model.catalogue import Catalogue
@@ -70,7 +71,8 @@ def _item(id_: str, item: Item, covers: list[Cover]) -> CoveredItem:
     if not fitting:
         return CoveredItem(id_, item, State.UNCOVERED, ordered, _uncovered(item, others))
     findings = compare(item.limits, ordered)
-    problems = (*findings.problems, *_another_time(item, ordered), *_another_severity(item, ordered))
+    problems = (*findings.problems, *_another_time(item, fitting, others), *_another_severity(item, fitting, others))
+    problems += tuple(other_figures(item.figures, ordered)) if item.figures else ()
     sound = State.COVERED if any(cover.enabled for cover in fitting) else State.OFF
     return CoveredItem(id_, item, State.DIFFERS if problems else sound, ordered, problems, findings.decisions)
 
@@ -82,19 +84,24 @@ def _uncovered(item: Item, others: list[Cover]) -> tuple[str, ...]:
     return (f"{wanted} should cover it, not only {', '.join(map(str, others))}",)
 
 
-def _another_time(item: Item, covers: Iterable[Cover]) -> tuple[str, ...]:
-    """A documented time that nothing which covers the item keeps. What has no times (a playbook) is not asked."""
-    timed = [cover for cover in covers if cover.cadences or cover.check is not None]
+def _another_time(item: Item, fitting: list[Cover], others: list[Cover]) -> tuple[str, ...]:
+    """A documented time that nothing of the item's fate keeps; where that has no times (a playbook), nothing else."""
+    timed = _first(fitting, others, lambda cover: bool(cover.cadences) or cover.check is not None)
     if not item.cadence or not timed or any(item.cadence in cover.cadences for cover in timed):
         return ()
     found = ", ".join(f"{cover.name} at {' and '.join(cover.cadences) or 'times of its own'}" for cover in timed)
     return (f"documented for {item.cadence}, but {found}",)
 
 
-def _another_severity(item: Item, covers: Iterable[Cover]) -> tuple[str, ...]:
-    """A documented severity that nothing which covers the item has. What has none (a step) is not asked."""
-    graded = [cover for cover in covers if cover.severities]
+def _another_severity(item: Item, fitting: list[Cover], others: list[Cover]) -> tuple[str, ...]:
+    """A documented severity that nothing of the item's fate has; where that has none (a step), nothing else."""
+    graded = _first(fitting, others, lambda cover: bool(cover.severities))
     if not item.severity or not graded or any(item.severity in cover.severities for cover in graded):
         return ()
     found = ", ".join(f"{cover.name} has {' and '.join(dict.fromkeys(cover.severities))}" for cover in graded)
     return (f"documented as {item.severity}, but {found}",)
+
+
+def _first(fitting: list[Cover], others: list[Cover], asked: Callable[[Cover], bool]) -> list[Cover]:
+    """Those to be asked: of the item's own fate, or else of the others."""
+    return [cover for cover in fitting if asked(cover)] or [cover for cover in others if asked(cover)]

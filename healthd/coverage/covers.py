@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from healthd.coverage.result import Cover
 from healthd.model.catalogue import Check, Playbook, System, Threshold
@@ -41,9 +42,11 @@ def _warns(row: Threshold) -> bool:
 def _playbooks(system: System) -> Iterator[Cover]:
     for playbook in system.playbooks.values():
         severities = (playbook.severity,) if playbook.severity else ()
-        yield Cover("playbook", Fate.PLAYBOOK, _named(system, playbook), playbook.covers, severities=severities)
+        response = _durations(response=playbook.response)
+        named = _named(system, playbook)
+        yield Cover("playbook", Fate.PLAYBOOK, named, playbook.covers, severities=severities, durations=response)
         for step in (*playbook.diagnostics, *playbook.remediation):
-            yield Cover("playbook", Fate.PLAYBOOK, f"{_named(system, playbook)}: {step.title}", step.covers)
+            yield Cover("playbook", Fate.PLAYBOOK, f"{named}: {step.title}", step.covers, durations=response)
 
 
 def _named(system: System, playbook: Playbook) -> str:
@@ -61,6 +64,7 @@ def _people(system: System) -> Iterator[Cover]:
             task.source,
             (task.cadence,) if task.cadence else (),
             enabled=task.enabled,
+            durations=_durations(within=task.within),
         )
     for report in system.runbook.reports:
         name = f"{system.name}/{report.name}"
@@ -71,9 +75,20 @@ def _policies(system: System) -> Iterator[Cover]:
     def policy(kind: str, name: str, covers: tuple[str, ...], cadence: str = "") -> Cover:
         return Cover(kind, Fate.POLICY, f"{system.name}/{name}", covers, cadences=(cadence,) if cadence else ())
 
-    for severity in system.severities.values():
-        yield replace(policy("severity", severity.name, severity.covers), severities=(severity.name,))
-    yield from (policy("cadence", c.name, c.covers, c.name) for c in system.cadences.values())
+    for s in system.severities.values():
+        times = _durations(response=s.response, updates=s.updates, ack_timeout=s.ack_timeout)
+        yield replace(policy("severity", s.name, s.covers), severities=(s.name,), durations=times)
+    for c in system.cadences.values():
+        yield replace(policy("cadence", c.name, c.covers, c.name), cadence=c)
     yield from (policy("contact", c.name, c.covers) for c in system.runbook.contacts)
-    yield from (policy("window", w.name, w.covers, w.cadence) for w in system.runbook.windows)
-    yield from (policy("escalation", e.name, e.covers) for e in system.runbook.escalation)
+    for w in system.runbook.windows:
+        times = _durations(duration=w.duration, notice=w.notice)
+        begins = system.cadences.get(w.cadence)
+        yield replace(policy("window", w.name, w.covers, w.cadence), durations=times, cadence=begins)
+    for e in system.runbook.escalation:
+        after = {f"after {severity}": time for severity, time in (e.after or {}).items()}
+        yield replace(policy("escalation", e.name, e.covers), durations=after)
+
+
+def _durations(**figures: timedelta | None) -> Mapping[str, timedelta]:
+    return {key: duration for key, duration in figures.items() if duration is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from healthd.coverage.expected import misjudged
 from healthd.coverage.result import Cover
 from healthd.model.catalogue import Check, Threshold
 from healthd.model.conditions import Combination, Comparison, Condition, Membership
@@ -32,7 +33,7 @@ def compare(limits: Iterable[Limit], covers: Iterable[Cover]) -> Findings:
         if not rows:
             problems.append(f"no check that covers it has {_wanted(limit)}")
         for check, row in rows:
-            found = list(_differences(limit, row, check))
+            found = list(_differences(limit, row, check)) or list(misjudged(limit, row, check))
             if found and limit.decided and row.note:
                 decisions.append(f"{row.key}: {row.note}")
             elif found and limit.decided:

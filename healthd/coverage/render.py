@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from healthd.coverage.result import Coverage, CoveredItem, Dangling, DocumentCoverage, State
-from healthd.model.runbook import Limit
+from healthd.model.runbook import Figures, Limit
 
 _MARKS = {State.COVERED: "✓", State.OFF: "–", State.DIFFERS: "≠", State.UNCOVERED: "✗"}
 _LEVELS = ("target", "acceptable", "warning", "critical")
@@ -53,6 +53,7 @@ def _item_json(covered: CoveredItem) -> dict[str, Any]:
         "severity": item.severity,
         "expect": item.expect,
         "limits": [_limit_json(limit) for limit in item.limits],
+        "figures": _figures_json(item.figures) if item.figures else {},
         "note": item.note,
         "state": covered.state.value,
         "covered_by": [
@@ -71,6 +72,11 @@ def _limit_json(limit: Limit) -> dict[str, Any]:
         **({"for": limit.for_.total_seconds()} if limit.for_ is not None else {}),
         "decided": limit.decided,
     }
+
+
+def _figures_json(figures: Figures) -> dict[str, Any]:
+    times = {"times": figures.times} if figures.times else {}
+    return times | {key: duration.total_seconds() for key, duration in figures.durations.items()}
 
 
 def summary(coverage: Coverage) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from itertools import groupby
 
-from healthd.model.catalogue import Check, Source
+from healthd.model.catalogue import Cadence, Check, Source
 from healthd.model.runbook import Document, Fate, Item
 
 
@@ -36,6 +38,8 @@ class Cover:
     severities: tuple[str, ...] = ()  # of a check (CRITICAL, WARNING) or a playbook
     enabled: bool = True
     check: Check | None = None
+    durations: Mapping[str, timedelta] = field(default_factory=dict)  # that a policy has, by its keys; "after SEV1"
+    cadence: Cadence | None = None  # where it is one
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}" + ("" if self.enabled else " (switched off)")

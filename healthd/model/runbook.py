@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from healthd.model.conditions import Condition
 
 if TYPE_CHECKING:
-    from healthd.model.catalogue import Source
+    from healthd.model.catalogue import Rule, Source
 
 
 class Fate(StrEnum):
@@ -47,6 +47,21 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Figures:
+    """What the document says of a policy in figures, to be held against what covers the item.
+
+    `durations` are named by the keys of what has them (response, notice, ...); "after SEV1" is an escalation level's
+    for that severity. `rule` is when a cadence fires, `times` the same as written; `days_only`: at which time of the
+    day is not documented.
+    """
+
+    durations: Mapping[str, timedelta]
+    rule: Rule | None = None
+    times: str = ""
+    days_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One documented thing. `cadence` and `severity` are the system's, "" where the document gives none."""
 
@@ -60,6 +75,7 @@ class Item:
     limits: tuple[Limit, ...] = ()
     note: str = ""
     severity: str = ""
+    figures: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,23 @@ INDEX = """
 """
 
 
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ("{}", "no figure is documented here"),
+        ("{times: {at: '09:00'}}", "days or an interval are documented"),
+        ("{times: {on: someday}}", "someday"),
+        ("{times: {on: daily, timezone: Berlin}}", "did you mean 'Europe/Berlin'?"),
+        ("{after: {SEV3: 5m}}", "unknown severity 'SEV3'"),
+        ("{notice: soon}", "soon"),
+    ],
+)
+def test_figures_that_cannot_be_read_are_refused(tmp_path: Path, figures: str, said: str) -> None:
+    wrong = INDEX.replace("fate: policy, cadence: morning}", f"fate: policy, cadence: morning, figures: {figures}}}")
+    (problem,) = lines(tmp_path, wrong)
+    assert said in problem
+
+
 def test_everything_a_runbook_can_say(tmp_path: Path) -> None:
     system = catalogue(tmp_path, INDEX).systems["demo"]
     (guide,) = system.runbook.documents

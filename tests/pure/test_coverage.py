@@ -154,6 +154,90 @@ def test_a_decision_needs_a_reason_beside_the_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("good", "row", "said"),
+    [
+        ('target: "< 500ms"', 'warning: ">= 500ms", critical: "> 2s"', ""),
+        ('target: "< 500ms"', 'warning: ">= 800ms"', "0.5s does not alarm (warning >= 800ms)"),
+        ('target: "< 500ms"', 'warning: "> 500ms"', "0.5s does not alarm (warning > 500ms)"),
+        ('target: "< 500ms"', 'warning: ">= 400ms"', "0.4s alarms (warning >= 400ms)"),
+        ('target: "< 500ms"', "", ""),  # missing it is a warning
+        ('target: "< 500ms"', 'acceptable: "< 1s"', "0.5s does not alarm (target < 500ms, acceptable < 1s)"),
+        ('target: "< 300ms", acceptable: "< 500ms"', 'warning: ">= 500ms"', ""),
+        ('target: "< 300ms", warning: "> 1s"', 'warning: "> 1s"', ""),  # the document says itself what is bad
+    ],
+)
+def test_what_is_only_called_good_alarms_where_it_is_missed(tmp_path: Path, good: str, row: str, said: str) -> None:
+    own = ", ".join(part for part in ("measure: latency", good.partition(", warning")[0], row) if part)
+    documented = item("a", "check", f"limits: {{row: r, {good}}}")
+    state, problems = only(tmp_path, documented, f"thresholds: {{r: {{{own}}}}}\n" + check("g/a", "thresholds: r"))
+    assert state is (State.DIFFERS if said else State.COVERED)
+    assert said in "".join(problems)
+
+
+def test_counts_have_no_halves_and_nothing_below_zero(tmp_path: Path) -> None:
+    row = 'thresholds: {r: {measure: up, target: "= 0", warning: ">= %d"}}\n'
+    documented = item("a", "check", 'limits: {row: r, target: "= 0"}')
+    assert only(tmp_path / "1", documented, row % 1 + check("g/a", "thresholds: r"))[0] is State.COVERED
+    (problem,) = only(tmp_path / "2", documented, row % 3 + check("g/a", "thresholds: r"))[1]
+    assert problem.endswith("'= 0', but 1 does not alarm (warning >= 3)")
+
+
+def test_words(tmp_path: Path) -> None:
+    row = 'thresholds: {r: {measure: state, target: "= ready", %s}}\n'
+    documented = item("a", "check", 'limits: {row: r, target: "= ready"}')
+    assert only(tmp_path / "1", documented, row % 'warning: "!= ready"' + check("g/a", "thresholds: r"))[1] == ()
+    (problem,) = only(tmp_path / "2", documented, row % 'warning: "= failed"' + check("g/a", "thresholds: r"))[1]
+    assert problem.endswith("but another word does not alarm (warning = failed)")
+
+
+def test_the_time_of_its_own_fate_counts(tmp_path: Path) -> None:
+    """A check at the documented time does not make up for a person who is asked at another."""
+    documented = item("a", "attestation", "cadence: morning")
+    people = "attestations: {t: {cadence: evening, covers: g/a}}\n"
+    assert only(tmp_path, documented, check("g/a") + people)[1] == ("documented for morning, but demo/t at evening",)
+
+
+POLICIES = """\
+severities: {SEV1: {response: 15m, covers: g/a}, SEV2: {}}
+cadences:
+  morning: {on: daily, at: "09:00", covers: g/b}
+  sunday: {on: sunday, at: "02:00", timezone: Europe/Berlin}
+windows: {w: {cadence: sunday, duration: 2h, notice: 48h, covers: g/c}}
+escalation: {l1: {after: {SEV1: 0s}}, l2: {after: {SEV1: 30m, SEV2: 1h}, covers: g/d}}
+attestations: {t: {within: 48h, severities: [SEV1], covers: g/e}}
+playbooks: {p: {response: 5m, diagnostics: {title: look, covers: g/f}}}
+"""
+BERLIN = "{times: {on: sunday, timezone: Europe/Berlin}, duration: 2h, notice: 2d}"
+
+
+@pytest.mark.parametrize(
+    ("id_", "fate", "figures", "problem"),
+    [
+        ("a", "policy", "{response: 900s}", ""),
+        ("a", "policy", "{response: 30m}", "response is documented as 30m, but severity demo/SEV1 has 15m"),
+        ("a", "policy", "{updates: 15m}", "updates is documented as 15m, and nothing that covers it says so"),
+        ("a", "policy", "{times: {on: daily}}", "documented as daily, and no cadence covers it"),
+        ("b", "policy", '{times: {on: daily, at: "09:00"}}', ""),
+        ("b", "policy", "{times: {on: daily}}", ""),
+        ("b", "policy", '{times: {on: daily, at: "10:00"}}', "10:00 (UTC), but morning is daily at 09:00 (UTC)"),
+        ("b", "policy", "{times: {on: monday}}", "monday (UTC), but morning is daily at 09:00 (UTC)"),
+        ("b", "policy", "{times: {every: 60s}}", "every 1m, but morning is daily at 09:00 (UTC)"),
+        ("c", "policy", BERLIN, ""),
+        ("c", "policy", "{times: {on: sunday}}", "sunday (UTC), but sunday is sunday at 02:00 (Europe/Berlin)"),
+        ("d", "policy", "{after: {SEV1: 30m, SEV2: 1h}}", ""),
+        ("d", "policy", "{after: {SEV1: 15m}}", "after SEV1 is documented as 15m, but escalation demo/l2 has 30m"),
+        ("e", "attestation", "{within: 24h}", "within is documented as 1d, but attestation demo/t has 2d"),
+        ("f", "playbook", "{response: 5m}", ""),
+    ],
+)  # fmt: skip
+def test_figures_of_policies_are_as_documented(tmp_path: Path, id_: str, fate: str, figures: str, problem: str) -> None:
+    index = "runbook:\n- document: g\n  items:\n" + item(id_, fate, f"figures: {figures}")
+    found = coverage(catalogue(tmp_path, POLICIES + index)).items[0]
+    assert found.state is (State.DIFFERS if problem else State.COVERED)
+    assert "".join(found.problems).endswith(problem)
+
+
+@pytest.mark.parametrize(
     ("one", "other", "unit", "same"),
     [
         ("< 500ms", "< 0.5s", Unit.SECONDS, True),
@@ -208,6 +292,7 @@ def test_as_json_has_everything(mixed: Coverage) -> None:
     (document,) = told["documents"]
     first, *_, last = document["items"]
     assert (first["id"], first["state"], first["covered_by"][0]["name"]) == ("g/a", "covered", "demo/c")
+    assert last["figures"] == {}
     assert last["limits"] == [{"row": "r", "critical": "> 1s", "decided": True}]
     assert (last["decisions"], len(last["problems"])) == (["r: why"], 1)
     assert told["dangling"][0]["reference"] == "g/x"
