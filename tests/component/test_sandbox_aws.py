@@ -73,13 +73,13 @@ async def test_backups_are_and_stay_as_old_as_they_were_said_to_be(aws: Aws, loo
 
 async def test_a_bucket_and_what_it_loses(aws: Aws, look: Look) -> None:
     await aws.buckets.create("videos", expire=30, replicate_to="videos-copy")
-    found = await look("s3_bucket", bucket="videos", aspects=("versioning", "lifecycle", "replication"))
-    assert (found["versioning"], found["expiration"], found["replication_rules"]) == ("Enabled", 30, 1)
+    found = await look("s3_bucket", bucket="videos", aspects=("versioning", "lifecycle", "replication_regions"))
+    assert (found["versioning"], found["expiration"], found["replication_regions"]) == ("Enabled", 30, 1)
     await aws.buckets.versioning("videos", on=False)
     await aws.buckets.expire("videos", None)
     await aws.buckets.replicate("videos", None)
-    found = await look("s3_bucket", bucket="videos", aspects=("versioning", "lifecycle", "replication"))
-    assert (found["versioning"], found.get("expiration"), found["replication_rules"]) == ("Suspended", None, 0)
+    found = await look("s3_bucket", bucket="videos", aspects=("versioning", "lifecycle", "replication_regions"))
+    assert (found["versioning"], found.get("expiration"), found["replication_regions"]) == ("Suspended", None, 0)
 
 
 async def test_a_database_its_snapshots_and_its_logs(aws: Aws, look: Look) -> None:

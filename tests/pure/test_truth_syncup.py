@@ -79,6 +79,11 @@ TABLE = [
     ("disk-free", "value", "9.9%", CRITICAL),
 ]
 
+# of the service's environment: lines that are not as documented
+ENVIRONMENT = {
+    "files": "1", "wrong_database_ssl": "0", "wrong_nextauth_url": "0", "wrong_log_level": "0", "placeholders": "0",
+}  # fmt: skip
+
 RULES = [
     # metrics arrive in CloudWatch and DataDog
     ("datadog-data", {"newest_age": "15m"}, OK),
@@ -102,11 +107,11 @@ RULES = [
     ("backups-per-day", {"least_per_day": "23", "days_without": "0"}, WARNING),
     ("backups-per-day", {"least_per_day": "24", "days_without": "1"}, WARNING),
     # kept for 30 days, in more than one region
-    ("backup-bucket", {"expiration": "30d", "replication_rules": "1"}, OK),
-    ("backup-bucket", {"expiration": "29d", "replication_rules": "1"}, WARNING),
-    ("backup-bucket", {"expiration": "31d", "replication_rules": "1"}, WARNING),
-    ("backup-bucket", {"expiration": "", "replication_rules": "1"}, WARNING),
-    ("backup-bucket", {"expiration": "30d", "replication_rules": "0"}, CRITICAL),
+    ("backup-bucket", {"expiration": "30d", "replication_regions": "1"}, OK),
+    ("backup-bucket", {"expiration": "29d", "replication_regions": "1"}, WARNING),
+    ("backup-bucket", {"expiration": "31d", "replication_regions": "1"}, WARNING),
+    ("backup-bucket", {"expiration": "", "replication_regions": "1"}, WARNING),
+    ("backup-bucket", {"expiration": "30d", "replication_regions": "0"}, CRITICAL),
     # secrets every quarter, connections encrypted, nothing open to the world
     ("secrets-age", {"oldest_age": "91d", "count": "13"}, OK),
     ("secrets-age", {"oldest_age": "92d", "count": "13"}, OK),
@@ -119,9 +124,11 @@ RULES = [
     # every variable set, some with a documented value
     ("environment-variables", {"missing_variables": "0"}, OK),
     ("environment-variables", {"missing_variables": "1"}, CRITICAL),
-    ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "1"}, OK),
-    ("environment-values", {"database_ssl": "0", "nextauth_url": "1", "log_level": "1"}, CRITICAL),
-    ("environment-values", {"database_ssl": "1", "nextauth_url": "1", "log_level": "0"}, WARNING),
+    ("environment-values", ENVIRONMENT, OK),
+    ("environment-values", ENVIRONMENT | {"wrong_database_ssl": "1"}, CRITICAL),
+    ("environment-values", ENVIRONMENT | {"wrong_nextauth_url": "1"}, CRITICAL),
+    ("environment-values", ENVIRONMENT | {"placeholders": "1"}, CRITICAL),
+    ("environment-values", ENVIRONMENT | {"wrong_log_level": "1"}, WARNING),
     # npm audit finds nothing bad
     ("dependency-audit", {"exit_code": "0", "high": "0", "critical": "0"}, OK),
     ("dependency-audit", {"exit_code": "1", "high": "1", "critical": "0"}, WARNING),

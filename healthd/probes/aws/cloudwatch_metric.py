@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -169,12 +169,14 @@ def _note(params: CloudWatchMetricParams, answer: Answer, usable: list[Series]) 
         return ""
     if any(series.points for series in answer.series):
         return "only NaN or infinity in the time looked at"
-    what = params.expression or f"{params.namespace} {params.metric} {_dimensions(params.dimensions)}".rstrip()
+    asked = "; ".join(_words(metric) for metric in params.query().metrics)
+    what = f"{params.expression} ({asked})" if params.expression and asked else params.expression or asked
     return f"no data in the last {format_duration(params.reach.total_seconds())}: {what}"
 
 
-def _dimensions(dimensions: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in dimensions.items())
+def _words(metric: Metric) -> str:
+    dimensions = ", ".join(f"{name}={value}" for name, value in metric.dimensions)
+    return f"{metric.namespace} {metric.metric} {dimensions}".rstrip()
 
 
 def _evidence(answer: Answer) -> tuple[Evidence, ...]:

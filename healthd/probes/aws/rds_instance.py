@@ -106,8 +106,14 @@ class RdsInstanceProbe(AwsProbe):
         if free is not None:
             found["storage_free_bytes"] = free
             found["storage_free_ratio"] = free / (instance["AllocatedStorage"] * _GIB)
-        status = str(found["status"])
-        return Observation(self.measured(found), _evidence(due, instance), "" if found["available"] else status)
+        return Observation(self.measured(found), _evidence(due, instance), _note(params, found))
+
+
+def _note(params: RdsInstanceParams, found: Mapping[str, float | str | None]) -> str:
+    if not found["available"]:
+        return str(found["status"])
+    unknown = params.storage and "storage_free_bytes" not in found
+    return "CloudWatch has no FreeStorageSpace of the last 15 minutes" if unknown else ""
 
 
 def _describe(instance: Mapping[str, Any], aws: Asker) -> dict[str, float | str | None]:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from statistics import median
 from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -27,13 +28,14 @@ from healthd.probes.base import MeasureInfo, Observation, OneOrMany, ProbeError
 from healthd.probes.date_template import check_dates, fill_dates
 from healthd.probes.paths import shown
 from healthd.probes.patterns import regular_expression, search
+from healthd.probes.zones import ZoneName
 
 LIST_OBJECTS = Operation("s3", "list_objects_v2", "s3:ListBucket", "Contents", "arn:aws:s3:::{Bucket}")
 _LISTED = 5
 
 
 class S3BackupParams(AwsParams):
-    """Which objects. Dates in `prefix` and `expected` are in the system's time zone."""
+    """Which objects. Dates in `prefix` and `expected`, and days, are those of `zone`: by default the system's."""
 
     bucket: str = Field(min_length=3)
     prefix: OneOrMany = ("",)
@@ -43,6 +45,7 @@ class S3BackupParams(AwsParams):
     usual: int = Field(7, ge=1, le=1000, description="how many before the newest say what size is usual")
     days: int | None = Field(None, ge=1, le=400, description="full days before today to look at one by one")
     max_objects: int = Field(100_000, ge=1)
+    zone: ZoneName | None = None
 
     @field_validator("prefix", "expected")
     @classmethod
@@ -70,7 +73,7 @@ class S3BackupProbe(AwsProbe):
     operations: ClassVar[tuple[Operation, ...]] = (LIST_OBJECTS,)
     measures: ClassVar[Mapping[str, MeasureInfo]] = {
         "count": count_of("objects; 0 is an answer, not a failure"),
-        "count_today": count_of("objects written today, in the system's time zone"),
+        "count_today": count_of("objects written today, in the time zone of `zone`"),
         "newest_age": MeasureInfo(Unit.SECONDS, "since the newest was written; absent without objects"),
         "oldest_age": MeasureInfo(Unit.SECONDS, "since the oldest was written; absent without objects"),
         "newest_size": MeasureInfo(Unit.BYTES, "of the newest; absent without objects"),
@@ -100,7 +103,7 @@ class S3BackupProbe(AwsProbe):
 
     async def look(self, params: S3BackupParams, aws: Asker) -> Observation:
         """List every prefix. Raises ProbeError, among others for more objects than `max_objects` (limit)."""
-        local = aws.now.astimezone(aws.zone)
+        local = aws.now.astimezone(ZoneInfo(params.zone) if params.zone is not None else aws.zone)
         seen = _Seen(params, local, expected={fill_dates(name, local) for name in params.expected})
         prefixes = list(dict.fromkeys(fill_dates(prefix, local) for prefix in params.prefix))
         for prefix in prefixes:
@@ -121,7 +124,7 @@ class _Seen:
     """What is kept of the objects, however many."""
 
     params: S3BackupParams
-    now: datetime  # in the system's zone
+    now: datetime  # in the zone whose days are meant
     expected: set[str]  # names not found so far
     count: int = 0
     total: int = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -15,6 +14,7 @@ from healthd.probes.base import Duration, OneOrMany
 from healthd.probes.files.pattern import check_glob
 from healthd.probes.logs.patterns import LinePattern, compiled
 from healthd.probes.scale import UnitName
+from healthd.probes.zones import ZoneName
 
 OWN_MEASURES = ("files", "lines", "bytes_read", "period", "backlog", "last_write_age")
 # what is added to the name of a pattern, of a number
@@ -47,14 +47,6 @@ def _size(value: Any) -> Any:
 
 def _glob(globs: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(check_glob(glob) for glob in globs)
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone: expected something like Europe/Berlin or UTC") from None
-    return name
 
 
 Captures = Annotated[LinePattern, AfterValidator(_one_group)]
@@ -92,7 +84,7 @@ class LogsParams(base.Params):
     since: Duration | None = None
     tail_lines: int = Field(10_000, ge=1, le=10_000_000)
     first_bytes: Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)] = Field(100_000_000, ge=0)
-    log_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    log_zone: ZoneName | None = None
     unreadable: Literal["fail", "skip"] = "fail"
     max_names: int = Field(100_000, ge=1)
 

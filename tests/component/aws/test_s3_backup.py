@@ -93,6 +93,19 @@ async def test_usual_is_the_median_of_those_before_the_newest(moto: MotoServer, 
     assert "size_change" not in values(await look(bucket="backups"))
 
 
+@pytest.mark.parametrize(("zone", "least"), [(None, 23), ("UTC", 24)])
+async def test_days_of_another_zone(
+    moto: MotoServer, bucket: str, through: Through, zone: str | None, least: int
+) -> None:
+    """A day on which the clocks go forward has 23 hours, but not in UTC."""
+    look = await through("s3_backup")
+    look.looker.now, look.looker.zone = datetime(2026, 3, 30, 12, 0, tzinfo=UTC), ZoneInfo("Europe/Berlin")
+    hours = [look.looker.now - timedelta(hours=hour) for hour in range(72)]
+    list_as(moto, *({**written(f"{at:%j%H}", 1, timedelta(0)), "LastModified": at} for at in hours))
+    found = values(await look(bucket=bucket, days=1, zone=zone))
+    assert (found["least_per_day"], found["days_without"]) == (least, 0)
+
+
 @pytest.mark.parametrize(("zone", "today"), [("UTC", "2026-03-10"), ("Asia/Tokyo", "2026-03-11")])
 async def test_today_is_the_day_of_the_systems_zone(
     moto: MotoServer, bucket: str, through: Through, zone: str, today: str

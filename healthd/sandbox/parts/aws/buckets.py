@@ -12,6 +12,7 @@ from healthd.sandbox.child import SandboxError
 if TYPE_CHECKING:
     from healthd.sandbox.parts.aws.account import Aws
 
+_ELSEWHERE = "eu-west-1"
 # moto checks no signature, but lets only a request that has one touch what is there already
 _SIGNED = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=sandbox/20260101/us-east-1/s3/aws4_request,"
@@ -26,16 +27,20 @@ class Buckets:
         self._aws = aws
 
     async def create(
-        self, bucket: str, *, versioning: bool = False, expire: int | None = None, replicate_to: str | None = None
-    ) -> None:
-        """Make a bucket: with versions, objects that expire after so many days, copies in another bucket."""
-        await self._send("PUT", bucket)
+        self, bucket: str, *, versioning: bool = False, expire: int | None = None, replicate_to: str | None = None,
+        region: str = "",
+    ) -> None:  # fmt: skip
+        """Make a bucket: with versions, objects that expire after so many days, copies in another region."""
+        where = (
+            f"<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        )
+        await self._send("PUT", bucket, where.encode() if region else b"")
         if versioning or replicate_to:
             await self.versioning(bucket, on=True)
         if expire is not None:
             await self.expire(bucket, expire)
         if replicate_to is not None:
-            await self.create(replicate_to, versioning=True)
+            await self.create(replicate_to, versioning=True, region=_ELSEWHERE)
             await self.replicate(bucket, replicate_to)
 
     async def put(self, bucket: str, key: str, content: bytes | int, ago: timedelta | None = None) -> None:
