@@ -23,6 +23,9 @@ from tests.component.kubernetes.manifests import (
 
 SHARED = {"replicas": 3, "persistence": {"enabled": False}, "database": {"existingSecret": "pg", "key": "uri"}}
 READS = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+BOUND = {
+    "kind": "RoleBinding", "subjects": [{"kind": "ServiceAccount", "name": "healthd", "namespace": "monitoring"}]
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,9 @@ READS = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
         ({"secretFiles": {"HEALTHD_TOKEN": "x"}}, "/secretFiles/HEALTHD_TOKEN"),
         ({"prometheusRule": {"runbooks": "docs"}}, "/prometheusRule/runbooks"),
         ({"livenessProbe": {"httpGet": {"path": "/"}}}, "/livenessProbe"),
+        ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, "keep one"),
+        ({"rbac": {"manifests": yaml.safe_dump(BOUND)}}, "--namespace default --service-account release-healthd"),
+        ({"rbac": {"manifests": "Kubernetes: [a Role"}}, "rbac.manifests is not YAML"),
     ],
 )
 def test_what_cannot_work_is_refused(values: dict[str, Any], said: str) -> None:
@@ -63,6 +69,8 @@ def test_what_cannot_work_is_refused(values: dict[str, Any], said: str) -> None:
         {**SHARED, "database": {}, "secretFiles": {"HEALTHD_DATABASE_URL": {"secret": "pg", "key": "uri"}}},
         {"replicas": 0, "persistence": {"existingClaim": "kept", "storageClass": "fast"}},
         {"global": {"of": "the parent chart"}, "fullnameOverride": "watch", "serviceAccount": {"create": False}},
+        {"podMonitor": {"enabled": True, "scrapeTimeout": "10s"}, "tls": {"existingSecret": "tls"}},
+        {"rbac": {"manifests": "# nothing is needed here, but in another cluster"}},
         {"networkPolicy": {"egress": [{"ports": [{"port": 443}]}]}, "rbac": {"create": False}},
         {"networkPolicy": {"enabled": False}, "service": {"type": "LoadBalancer", "port": 80, "labels": {"a": "b"}}},
         {
@@ -77,6 +85,28 @@ def test_what_cannot_work_is_refused(values: dict[str, Any], said: str) -> None:
 def test_every_combination_makes_objects_that_kubernetes_knows(values: dict[str, Any]) -> None:
     for manifest in chart(values):
         assert not wrong(manifest)
+
+
+def test_names_that_yaml_takes_for_something_else_stay_names() -> None:
+    values = {
+        **SHARED, "existingSecret": "1234", "database": {"existingSecret": "on", "key": "1e3"}, "config": {"NO": "off"},
+        "tls": {"existingSecret": "0x1"}, "checks": {"existingConfigMaps": {"shop": "2026"}},
+        "priorityClassName": "null", "workers": [{"location": "no"}, {"location": "007"}],
+        "secretFiles": {"HEALTHD_TOKEN": {"secret": "1", "key": "2"}},
+    }  # fmt: skip
+    found = chart(values)
+    assert not [complaint for manifest in found if (complaint := wrong(manifest))]
+    assert one(found, "ConfigMap")["data"] == {"NO": "off"}
+
+
+def test_grants_are_held_against_the_account_that_pods_have() -> None:
+    for values in (
+        {"serviceAccount": {"create": False, "name": "healthd"}},
+        {"fullnameOverride": "healthd"},
+        {"rbac": {"create": False}},
+    ):
+        granted = {**values, "rbac": {"manifests": yaml.safe_dump(BOUND), **values.get("rbac", {})}}
+        assert helm_template(granted, "--namespace", "monitoring").returncode == 0
 
 
 def test_what_is_not_set_is_not_there() -> None:

@@ -53,7 +53,7 @@ EVERYTHING = {
         "clusterRules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}],
         "namespaces": {"default": [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]},
     },
-    **{kind: {"enabled": True} for kind in ("podMonitor", "prometheusRule", "grafanaDashboard")},
+    **{kind: {"enabled": True} for kind in ("prometheusRule", "grafanaDashboard")},
     "serviceMonitor": {
         "enabled": True,
         "scrapeTimeout": "10s",

@@ -8,13 +8,13 @@
 {{/* What never changes from version to version: a Deployment's selector cannot be changed. */}}
 {{- define "healthd.selector" -}}
 app.kubernetes.io/name: healthd
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: daemon
 {{- end -}}
 
 {{- define "healthd.workerSelector" -}}
 app.kubernetes.io/name: healthd
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: worker
 {{- end -}}
 
@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "healthd.automountToken" -}}
 {{- $given := .Values.serviceAccount.automountToken -}}
 {{- if kindIs "bool" $given -}}{{ $given }}
-{{- else -}}{{ with .Values.rbac }}{{ not (empty (or .manifests .rules .clusterRules .namespaces)) }}{{ end }}{{- end -}}
+{{- else -}}{{ with .Values.rbac }}{{ or (contains "kind:" .manifests) (not (empty (or .rules .clusterRules .namespaces))) }}{{ end }}{{- end -}}
 {{- end -}}
 
 {{- define "healthd.image" -}}
@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - {name: HEALTHD_DATABASE_URL, value: "sqlite:////data/healthd.db"}
 {{- else if .Values.database.existingSecret }}
 - name: HEALTHD_DATABASE_URL
-  valueFrom: {secretKeyRef: {name: {{ .Values.database.existingSecret }}, key: {{ .Values.database.key }}}}
+  valueFrom: {secretKeyRef: {name: {{ .Values.database.existingSecret | quote }}, key: {{ .Values.database.key | quote }}}}
 {{- end }}
 {{- range $variable, $_ := .Values.secretFiles }}
 - {name: {{ $variable }}_FILE, value: /run/secrets/healthd/{{ $variable }}}
@@ -79,7 +79,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - configMapRef: {name: {{ include "healthd.name" . }}}
 {{- end }}
 {{- with .Values.existingSecret }}
-- secretRef: {name: {{ . }}}
+- secretRef: {name: {{ . | quote }}}
 {{- end }}
 {{- with .Values.extraEnvFrom }}
 {{ toYaml . }}
@@ -104,19 +104,44 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - {name: checks-{{ $system }}, configMap: {name: {{ include "healthd.name" $ }}-checks-{{ $system }}}}
 {{- end }}
 {{- range $system, $name := .Values.checks.existingConfigMaps }}
-- {name: checks-{{ $system }}, configMap: {name: {{ $name }}}}
+- {name: checks-{{ $system }}, configMap: {name: {{ $name | quote }}}}
 {{- end }}
 {{- if .Values.secretFiles }}
 - name: secrets
   projected:
     sources:
       {{- range $variable, $from := .Values.secretFiles }}
-      - secret: {name: {{ $from.secret }}, items: [{key: {{ $from.key }}, path: {{ $variable }}}]}
+      - secret: {name: {{ $from.secret | quote }}, items: [{key: {{ $from.key | quote }}, path: {{ $variable }}}]}
       {{- end }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* Where pods may connect to. */}}
+{{- define "healthd.egress" -}}
+{{- with .Values.networkPolicy -}}
+{{- if .egress }}{{ toYaml .egress }}
+{{- else -}}
+- to:
+    - ipBlock: {cidr: 0.0.0.0/0{{ if .blockMetadata }}, except: [169.254.169.254/32]{{ end }}}
+    - ipBlock: {cidr: "::/0"{{ if .blockMetadata }}, except: ["fd00:ec2::254/128"]{{ end }}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Of a location's workers. A name that would be too long ends in a digest, so that two locations stay two. */}}
+{{- define "healthd.workerName" -}}
+{{- $whole := printf "%s-worker-%s" (include "healthd.name" .) .worker.location -}}
+{{- if gt (len $whole) 63 }}{{ $whole | trunc 54 | trimSuffix "-" }}-{{ $whole | sha256sum | trunc 8 }}{{ else }}{{ $whole }}{{ end -}}
+{{- end -}}
+
+{{/* Whether something can name a PostgreSQL: "true", or nothing. */}}
+{{- define "healthd.database" -}}
+{{- $named := or .Values.database.existingSecret .Values.existingSecret .Values.extraEnvFrom (hasKey .Values.secretFiles "HEALTHD_DATABASE_URL") -}}
+{{- range .Values.extraEnv }}{{ if hasPrefix "HEALTHD_DATABASE_URL" .name }}{{ $named = true }}{{ end }}{{ end -}}
+{{- if $named }}true{{ end -}}
 {{- end -}}
 
 {{/* Refuses what cannot work. */}}
@@ -126,12 +151,23 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if $v.persistence.enabled -}}
 {{- fail "replicas > 1 needs a PostgreSQL: name it in database.existingSecret (or HEALTHD_DATABASE_URL in existingSecret) and set persistence.enabled to false" -}}
 {{- end -}}
-{{- $named := or $v.database.existingSecret $v.existingSecret $v.extraEnvFrom (hasKey $v.secretFiles "HEALTHD_DATABASE_URL") -}}
-{{- range $v.extraEnv }}{{ if hasPrefix "HEALTHD_DATABASE_URL" .name }}{{ $named = true }}{{ end }}{{ end -}}
-{{- if not $named -}}
+{{- if not (include "healthd.database" .) -}}
 {{- fail "replicas > 1 needs a PostgreSQL that they share: name it in database.existingSecret" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled -}}
+{{- fail "serviceMonitor and podMonitor are both enabled: every pod would be scraped, and counted, twice; keep one" -}}
+{{- end -}}
+{{- if $v.workers -}}
+{{- if or $v.persistence.enabled (not (include "healthd.database" .)) -}}
+{{- fail "workers need a PostgreSQL that they share with the daemon: name it in database.existingSecret and set persistence.enabled to false" -}}
+{{- end -}}
+{{- $locations := list -}}
+{{- range $v.workers }}{{ $locations = append $locations .location }}{{ end -}}
+{{- if has "daemon" $locations }}{{ fail "workers: the location daemon stands for the daemon itself" }}{{ end -}}
+{{- if ne (len $locations) (len (uniq $locations)) }}{{ fail "workers: each location once; more of them are its replicas" }}{{ end -}}
+{{- end -}}
+{{- include "healthd.refuseManifests" . -}}
 {{- if and $v.persistence.enabled $v.database.existingSecret -}}
 {{- fail "database.existingSecret is not used while persistence.enabled is true: set it to false" -}}
 {{- end -}}
@@ -152,5 +188,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if regexMatch "^HEALTHD_(TOKEN|DATABASE_URL|.*_SECRETS?|.*_KEY|SLACK_WEBHOOK_URL|WEBHOOK_URL|HEARTBEAT_URL)$" $name -}}
 {{- fail (printf "config.%s is a secret: put it into existingSecret or secretFiles" $name) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Refuses grants to another service account than the one pods have: nobody would notice until a check is forbidden. */}}
+{{- define "healthd.refuseManifests" -}}
+{{- $account := printf "%s/%s" .Release.Namespace (include "healthd.serviceAccount" .) -}}
+{{- $granted := list -}}
+{{- range splitList "\n---" (ternary .Values.rbac.manifests "" .Values.rbac.create) -}}
+{{- $manifest := fromYaml . -}}
+{{- with $manifest.Error }}{{ fail (printf "rbac.manifests is not YAML (%s): print it with --kind kubernetes --format yaml" .) }}{{ end -}}
+{{- range $manifest.subjects }}{{ if eq .kind "ServiceAccount" }}{{ $granted = append $granted (printf "%s/%s" .namespace .name) }}{{ end }}{{ end -}}
+{{- end -}}
+{{- if and $granted (not (has $account $granted)) -}}
+{{- fail (printf "rbac.manifests grants to the service account %s, and pods have %s: print it with --namespace %s --service-account %s" (first $granted) $account .Release.Namespace (include "healthd.serviceAccount" .)) -}}
 {{- end -}}
 {{- end -}}
