@@ -69,7 +69,7 @@ CHAINS = """
     social-live  Severity 1  primary 0, secondary 15, manager 30
     social-live  Severity 2  team 0
     social-live  Severity 3  tickets 0
-    synk         critical    on-call 0
+    synk         critical    on-call 0, still-down 15
     synk         warning
 """
 

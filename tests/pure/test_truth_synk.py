@@ -46,6 +46,9 @@ TABLE = [
     ("disk", {"used_ratio": "80%", "responsive": "1"}, WARNING),
     ("disk", {"used_ratio": "80.1%", "responsive": "1"}, WARNING),
     ("disk", {"used_ratio": "95%", "responsive": "1"}, CRITICAL),
+    # not growing too fast: a fortnight is ours
+    ("disk", {"used_ratio": "50%", "responsive": "1", "days_left": "14d"}, OK),
+    ("disk", {"used_ratio": "50%", "responsive": "1", "days_left": "13d"}, WARNING),
     # a backup of the last 24 hours, of 5 to 50 MB
     ("backup", BACKUP | {"newest_age": "23h"}, OK),
     ("backup", BACKUP | {"newest_age": "24h"}, OK),
@@ -132,6 +135,12 @@ def test_documented_limits(
     synk: Catalogue, check: str, values: dict[str, str], expected: Level, held_for: timedelta
 ) -> None:
     assert status(synk.checks[f"synk/{check}"], values, held_for) is expected
+
+
+def test_somebody_else_is_sent_for_when_a_restart_did_not_help(synk: Catalogue) -> None:
+    first, then = synk.systems["synk"].runbook.escalation
+    assert (first.after, then.after) == ({"critical": timedelta(0)}, {"critical": timedelta(minutes=15)})
+    assert then.covers == ("synk-operations/down-4-escalate",)
 
 
 # Morning at 9, end of day at 5 PM, Friday afternoon, first, middle and end of the month, quarterly, annually.
