@@ -52,8 +52,8 @@ def diagnosis(
 ) -> dict[str, Any]:
     """Everything together, bounded. `severity` is the one the incident had, `seconds` how long all of it took.
 
-    `symptoms` are the checks that fail in the incident: what they say is known already, and is no cause of it. It comes
-    last, and only where the step has words of its own for it.
+    `symptoms` are the checks that fail in the incident, and those that depend on one of them: what they say is known
+    already, or follows from it, and is no cause. It comes last, and only where the step has words of its own for it.
     """
     results = _bounded(results[:MAX_STEPS])
     found = [r for r in results if r["finding"] and (r["check"] not in symptoms or r["worded"])]

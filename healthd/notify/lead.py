@@ -40,8 +40,8 @@ def _line(name: str, text: str, *, code: bool = False) -> dict[str, Any]:
 
 
 def _value(body: Body) -> str:
-    """The worst value against its limit; without any, the reason."""
-    bad = [value for value in body["values"] if value["level"] != "ok" and value["limit"]]
+    """The worst value against its limit; without any, the reason. That something is not up says nothing: why does."""
+    bad = [v for v in body["values"] if v["level"] != "ok" and v["limit"] and v["measure"] != "up"]
     if not bad:
         return str(body["incident"]["reason"])
     value = bad[0]

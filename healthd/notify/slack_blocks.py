@@ -52,9 +52,11 @@ def render(body: Mapping[str, Any]) -> dict[str, Any]:
         blocks += _cause(body)
     if body["event"] not in ("updated", "acknowledged"):
         blocks += _values(body["values"])
+    if (body.get("update") or {}).get("kind") == "diagnosed":
+        blocks += _cause(body) + _results(body["diagnosis"])
     blocks.append(_facts(body))
     if body["event"] in words.FULL:
-        blocks += _evidence(body["evidence"]) + _playbook(body["playbook"])
+        blocks += _evidence(body["evidence"]) + _playbook(body)
     blocks += _suppressed(body["suppressed"]) + _links(body)
     return {"text": _fallback(body), "blocks": blocks[:MAX_BLOCKS]}
 
@@ -157,12 +159,12 @@ def _notice(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cause(body: Mapping[str, Any]) -> list[Block]:
+    """What the diagnosis found, or until then what the playbook supposes, and the first command to try."""
     likely, command = words.cause(body)
-    found = bool((body.get("diagnosis") or {}).get("findings"))
     text = f"*Likely cause:* {escape(likely, 800)}" if likely else ""
-    if command and found:
+    if command:
         text += f"\nTry first:\n{code(command, 1200)}"
-    return [section(text.strip())] if text and found else []
+    return [section(text.strip())] if text else []
 
 
 def _members(body: Mapping[str, Any]) -> list[Block]:
@@ -236,11 +238,12 @@ def _evidence(evidence: Sequence[Mapping[str, str]]) -> list[Block]:
     return [section(f"*{escape(e['title'] or 'Evidence', 200)}*\n{code(e['text'], MAX_EVIDENCE)}") for e in shown]
 
 
-def _playbook(playbook: Mapping[str, Any] | None) -> list[Block]:
+def _playbook(body: Mapping[str, Any]) -> list[Block]:
+    playbook, shown = body["playbook"], words.cause(body)[0]
     if playbook is None:
         return []
     title = f"*Playbook: {escape(playbook['title'] or playbook['name'], 200)}* (suggested, not executed)"
-    if playbook["likely_cause"]:
+    if playbook["likely_cause"] and playbook["likely_cause"] != shown:
         title += f"\nLikely cause: {escape(playbook['likely_cause'], 1000)}"
     steps = [*playbook["diagnostics"][:STEPS], *playbook["remediation"][:STEPS]]
     blocks = [section(title), *(section(_step(step)) for step in steps)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from healthd.incidents import Decision
+from healthd.incidents.dependencies import ancestors
 from healthd.incidents.diagnosis import MAX_STEPS, Result, diagnosed, diagnosis, seen, unseen
 from healthd.look import Shared, judged
 from healthd.model.catalogue import Catalogue, Check, Step
@@ -124,12 +125,19 @@ class Diagnostics:
         failing = {m.check_id for m in self._house.corridor.members(incident.id) if m.is_failing}
         results = await self._results(incident, steps, began + LIMIT.total_seconds())
         at, seconds = self._house.now(), loop.time() - began
-        found = clean(diagnosis(results, incident.severity, at, seconds, failing), self._house.teller.redact)
+        symptoms = failing | {step.check for step in steps if self._needs(step.check, failing)}
+        found = clean(diagnosis(results, incident.severity, at, seconds, symptoms), self._house.teller.redact)
         log.info(
             "incident_diagnosed", incident=incident.id, steps=found["steps"], answered=found["answered"],
             findings=[finding["text"] for finding in found["findings"]], seconds=found["seconds"],
         )  # fmt: skip
         await self._house.corridor.amend(incident.id, lambda now: diagnosed(now, found, at))
+
+    def _needs(self, check_id: str, failing: Collection[str]) -> bool:
+        """Whether a check is broken because one of these is: then it is no cause of theirs."""
+        checks = self._house.corridor.checks
+        check = checks.get(check_id)
+        return check is not None and any(ancestor.id in failing for ancestor in ancestors(check, checks))
 
     async def _results(self, incident: Incident, steps: Sequence[Step], ends: float) -> list[Result]:
         loop = asyncio.get_running_loop()

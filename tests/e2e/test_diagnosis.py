@@ -76,6 +76,7 @@ def test_what_real_servers_say_follows_the_first_message(
       - {{title: The other site, probe: {{type: http, url: "{nginx.url}/"}}}}
       - {{title: Queue, check: queue}}
       - {{title: Month, check: monthly}}
+      - {{title: What needs the shop, check: needs-it}}
       - {{title: Search, probe: {{type: redis, url: "redis://:hunter2@127.0.0.1:1"}}}}
       - {{title: Ask whoever deployed last}}
 """
@@ -84,6 +85,7 @@ def test_what_real_servers_say_follows_the_first_message(
      thresholds: {{measure: length, critical: "> 10"}}}}
   - {{name: monthly, cron: "0 9 1 1 *", probe: {{type: redis_length, url: "{redis_server.url}", key: mail}},
      thresholds: {{measure: length, critical: "< 10"}}}}
+  - {{name: needs-it, cron: "0 9 1 1 *", depends_on: [web], probe: {{type: tcp, host: 127.0.0.1, port: 1}}}}
 """
     url = f"http://127.0.0.1:{free_port()}/"
     daemon = new_daemon(shop(url, steps, queue), webhook_url=receiver.url, webhook_secret=SECRET).start()
@@ -96,7 +98,7 @@ def test_what_real_servers_say_follows_the_first_message(
     assert (second["event"], second["update"]["kind"]) == ("updated", "diagnosed")
     assert second["incident"]["id"] == first["incident"]["id"]
     found = second["diagnosis"]
-    assert (found["steps"], found["answered"]) == (6, 6)
+    assert (found["steps"], found["answered"]) == (7, 7)
     assert found["seconds"] < 30
     memory, month, search = found["findings"]
     assert month["text"] == "Month: length 0, limit < 10"
@@ -106,7 +108,9 @@ def test_what_real_servers_say_follows_the_first_message(
     assert "{value}" not in str(second)
     assert "connection refused" in search["text"]
     by_title = {r["title"]: r for r in found["results"]}
-    assert list(by_title) == ["Connections", "Memory of Redis", "The other site", "Queue", "Month", "Search"]
+    others = ["Queue", "Month", "What needs the shop", "Search"]
+    assert list(by_title) == ["Connections", "Memory of Redis", "The other site", *others]
+    assert by_title["What needs the shop"]["level"] == "critical", "and no finding: it follows from what fails"
     assert by_title["Connections"]["level"] == "ok"
     assert "used" in by_title["Connections"]["text"]
     assert "length 0" in by_title["Queue"]["text"]
@@ -115,7 +119,7 @@ def test_what_real_servers_say_follows_the_first_message(
     assert daemon.metric("healthd_check_runs_total", check="monthly", status="critical") == 0
     assert incident["diagnosis"] == found
     (entry,) = [e for e in incident["timeline"] if e["kind"] == "diagnosed"]
-    assert entry["text"].startswith("diagnosed: 6 of 6 steps answered in ")
+    assert entry["text"].startswith("diagnosed: 7 of 7 steps answered in ")
     page = daemon.http.get(f"/incidents/{incident['id']}").text
     assert memory["text"].replace(">", "&gt;") in page
     assert "# was " in page

@@ -8,7 +8,7 @@ from typing import Any
 
 from healthd.model.catalogue import Catalogue, Severity
 from healthd.model.incidents import Member
-from healthd.model.outcomes import Level
+from healthd.model.outcomes import Level, Verdict
 from healthd.notify import compose_members
 from tests.factories import make_check
 from tests.telling import AT, PLAYBOOK, make_body, make_incident, make_system
@@ -31,6 +31,13 @@ def test_it_leads_with_what_is_broken_since_when_by_how_much_why_and_what_to_do_
         "First command": "redis-cli info memory",
     }
     assert [line["code"] for line in body["lead"]] == [False, False, False, False, True]
+
+
+def test_that_something_is_not_up_is_no_value_to_lead_with() -> None:
+    up = Verdict("up", "up", "", 0, None, Level.CRITICAL, "= 0")
+    status = Verdict("status", "status", "", 503, None, Level.CRITICAL, ">= 500")
+    assert lines(make_body(verdicts=(up, status)))["Value"] == "status 503, limit >= 500"
+    assert lines(make_body(verdicts=(up,)))["Value"] == "latency 1.2s >= 1s", "the reason"
 
 
 def test_what_was_found_goes_before_what_is_usual() -> None:

@@ -109,6 +109,13 @@ def test_what_is_new_is_said_first() -> None:
     assert "L2 (Tech Lead)" in payload["text"]
 
 
+def test_what_the_playbook_supposes_leads_until_more_is_found_and_is_said_once() -> None:
+    sections = [block for block in render(make_body())["blocks"] if block["type"] == "section"]
+    texts = [block["text"]["text"] for block in sections if "text" in block]
+    assert texts[1].startswith("*Likely cause:* the cache is cold\nTry first:\n```\nredis-cli info memory")
+    assert sum("the cache is cold" in text for text in texts) == 1
+
+
 def test_a_diagnosis_leads_with_the_cause_and_the_first_command() -> None:
     incident = make_incident(
         details={
@@ -123,6 +130,7 @@ def test_a_diagnosis_leads_with_the_cause_and_the_first_command() -> None:
     assert "*Likely cause:* Redis is full" in text
     assert "redis-cli" in text
     assert "🔴 Memory: 97%" in text
+    assert "🔴 Memory: 97%" in shown(render(body)), "also in the incident's own channel, where it is no reply"
 
 
 def test_the_checks_of_a_storm_are_listed_and_the_rest_is_counted() -> None:
