@@ -11,6 +11,7 @@ from healthd.report.model import Growth, Item, Objective, Report, Value
 
 SYMBOLS = {"critical": "🔴", "warning": "🟠", "unknown": "⚪", "missing": "⚪", "ok": "🟢"}
 WORDS = {"ok": "OK", "missing": "not run"}
+OPEN = ("due", "overdue")  # tasks that are still to be done
 FIRST_ITEMS = 12  # that need attention, in a summary
 FIRST_FIGURES = 20  # values of what is in order, in the summary of a report that gathers them
 
@@ -30,7 +31,7 @@ def summary(report: Report) -> str:
     if report.items and not troubled:
         lines.append("Everything that was looked at is in order.")
     lines += _figures(report)
-    lines += [f"• To be done: {task.title} ({task.state})" for task in report.tasks if task.state != "given"]
+    lines += [f"• To be done: {task.title} ({task.state})" for task in report.tasks if task.state in OPEN]
     lines += [f"• {_growing(growth)}" for growth in report.growth[:5]]
     lines += [f"• {_spent(objective)}" for objective in report.objectives if (objective.budget or 0) < 0]
     return "\n".join(lines)

@@ -40,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something a person signs for: `state` is due, given or overdue."""
+    """Something a person signs for: `state` is due, overdue, given or missed."""
 
     name: str
     title: str

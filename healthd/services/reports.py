@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from healthd.incidents.attestations import from_record
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.incidents import Incident, Notice
 from healthd.model.outcomes import Level, Outcome, Verdict
@@ -183,19 +184,16 @@ class Reports:
         return [i for i in newest if i.opened_at >= since or i.is_open]
 
     async def _tasks(self, found: Round) -> list[Task]:
-        """Attestations of this system that are open, or were given since the last time."""
+        """Attestations of this system that are open, or were given or missed since the last time."""
         titles = {a.name: a for a in found.system.runbook.attestations}
-        since = self._house.now() - found.period
+        now = self._house.now()
         tasks = []
         for record in await self._house.store.records("attestation", system=found.system.name, limit=100):
             known = titles.get(record.name)
-            if known is None or (record.closed_at is not None and record.closed_at < since):
+            if known is None or (record.closed_at is not None and record.closed_at < now - found.period):
                 continue
-            due = record.body.get("due_by")
-            due_by = datetime.fromisoformat(due) if due else None
-            late = due_by is not None and record.is_open and due_by < self._house.now()
-            state = "overdue" if late else "due" if record.is_open else "given"
-            tasks.append(Task(known.name, known.title, state, known.who, str(record.body.get("by", "")), due_by))
+            asked = from_record(record)
+            tasks.append(Task(known.name, known.title, asked.state(now), known.who, asked.given_by, asked.due_by))
         return tasks
 
     async def _histories(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 
 from healthd.app import App
+from healthd.incidents.attestations import to_record
+from healthd.model.attestations import Request
 from healthd.model.outcomes import Level, Outcome
 from healthd.model.records import Record
-from healthd.report import from_json
+from healthd.report import from_json, summary
 from healthd.settings import load_settings
 from healthd.store import SqlStore
 from healthd.store.base import Commit
@@ -27,6 +30,10 @@ cadences:
   morning: {on: daily, at: "09:00", title: Morning checklist}
   hourly: {cron: "0 * * * *", title: Every hour}
   review: {on: monday, at: "09:00", title: Review}
+  yearly: {on: yearly, at: "09:00"}
+attestations:
+  drill: {title: Restore drill, cadence: yearly, who: on-call}
+  audit: {title: Access audit, cadence: yearly, who: security}
 reports:
   capacity: {title: Capacity of the week, cadence: review, who: engineering, checks: [disk]}
 channels:
@@ -112,6 +119,25 @@ async def test_the_next_report_is_compared_with_it_and_one_can_be_asked_for(tmp_
             await app.report_preview("shop", "evening")
         first, *_ = await app.objectives("shop")
         assert first.check_id == "shop/web"
+
+
+async def test_what_nobody_signed_for_is_not_called_given(tmp_path: Path, receiver: Receiver) -> None:
+    hour, closed = timedelta(hours=1), NINE - timedelta(hours=2)
+    drill = Request("ATT-1", "shop/drill", "Restore drill", NINE - 9 * hour, NINE - 3 * hour, closed_at=closed)
+    asked = (
+        replace(drill, dropped="ATT-2 took its place"),
+        replace(drill, id="ATT-2", closed_at=closed + hour, given_by="ada"),
+        replace(drill, id="ATT-3", check_id="shop/audit", due_by=NINE + hour, overdue_since=closed, closed_at=None),
+    )
+    async with running(tmp_path, receiver.url, NINE - timedelta(minutes=5)) as app:
+        await app.store.commit(Commit(records=tuple(map(to_record, asked))))
+        report = await app.report_preview("shop", "morning")
+    assert {(task.name, task.state, task.by) for task in report.tasks} == {
+        ("drill", "missed", ""), ("drill", "given", "ada"), ("audit", "overdue", ""),
+    }  # fmt: skip
+    assert [line for line in summary(report).splitlines() if "To be done" in line] == [
+        "• To be done: Access audit (overdue)"
+    ]
 
 
 async def test_a_report_that_a_kill_prevented_is_made_after_the_restart_and_told_once(
