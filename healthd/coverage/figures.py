@@ -33,7 +33,7 @@ def _other_times(figures: Figures, documented: Rule, covers: Iterable[Cover]) ->
         yield f"documented as {figures.times}, and no cadence covers it"
     others = [cadence for cadence in cadences if _meaning(cadence.rule, figures.days_only) != wanted]
     if others:
-        named = (f"{cadence.name} is {_written(cadence.text, cadence.rule)}" for cadence in others)
+        named = dict.fromkeys(f"{cadence.name} is {_written(cadence.text, cadence.rule)}" for cadence in others)
         yield f"documented as {_written(figures.times, documented)}, but {', '.join(named)}"
 
 
