@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -63,12 +63,15 @@ async def _invalid(request: Request, error: Exception) -> Response:
     if unread and kind != "application/json" and not kind.endswith("+json"):
         said = f"the API takes no {kind[:60]}" if kind else "nothing says what the body is"
         return await answer(request, RequestError(415, said, "send Content-Type: application/json"))
-    problems = [f"{_where(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()[:5]]
-    return await answer(request, RequestError(400, "; ".join(problems)))
+    return await answer(request, RequestError(400, "; ".join(map(_sentence, error.errors()[:5]))))
 
 
-def _where(location: Sequence[object]) -> str:
-    return ".".join(str(part) for part in location[1:]) or "body"
+def _sentence(problem: Mapping[str, Any]) -> str:
+    location = problem["loc"]
+    if problem["type"] == "json_invalid":
+        return f"the body is no JSON: {problem['ctx']['error']} at character {location[-1]}"
+    where = ".".join(str(part) for part in location[1:]) or "body"
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

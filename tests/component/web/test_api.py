@@ -288,22 +288,22 @@ def test_a_reload_says_what_changed_or_everything_that_is_wrong(daemon: Daemon) 
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
+    ("body", "status", "said"),
     [
-        (b"{", 400),
-        (b"[]", 400),
-        (b'{"actor": 5}', 400),
-        (b'{"who": "ada"}', 400),
-        (b"\xff\xfe", 400),
-        (b'{"note": "' + b"x" * 140_000 + b'"}', 413),
+        (b"{", 400, "the body is no JSON: "),
+        (b"[]", 400, "body: "),
+        (b'{"actor": 5}', 400, "actor: "),
+        (b'{"who": "ada"}', 400, "who: "),
+        (b"\xff\xfe", 400, "the body is no JSON: "),
+        (b'{"note": "' + b"x" * 140_000 + b'"}', 413, "the request's body is larger"),
     ],
 )
-def test_bodies_that_are_no_request_are_refused(daemon: Daemon, body: bytes, status: int) -> None:
+def test_bodies_that_are_no_request_are_refused(daemon: Daemon, body: bytes, status: int, said: str) -> None:
     answer = daemon.http.post(
         "/api/v1/checks/shop/drill/run", content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == status
-    assert answer.json()["error"]
+    assert answer.json()["error"].startswith(said)
 
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
