@@ -73,7 +73,8 @@ class SecretsManagerProbe(AwsProbe):
         series = [Measurement("age", seconds, Unit.SECONDS, name) for seconds, name in ranked[:_SERIES_MAX]]
         lines = [f"{name}: {format_duration(round(seconds))} ago" for seconds, name in ranked[:_SHOWN]]
         evidence = (Evidence("Rotated longest ago", "\n".join(lines)),) if lines else ()
-        note = f"no secret {', '.join(sorted(missing))}" if missing else ""
+        absent = sorted(missing) or (list(params.names) if not secrets else [])
+        note = f"no secret {', '.join(absent)}" if absent else ""
         return Observation((*self.measured(found), *series), evidence, note)
 
 

@@ -52,7 +52,7 @@ class ConnectionsParams(Params):
 
 
 class PostgresConnectionsProbe:
-    """Counts sessions against what ordinary users may open."""
+    """Counts sessions against what ordinary users may open. Refused itself because none is left, it knows that much."""
 
     Params: ClassVar[type[Params]] = ConnectionsParams
     defaults: ClassVar[tuple[Threshold, ...]] = ()
@@ -86,7 +86,12 @@ class PostgresConnectionsProbe:
             top = await (await session.connection.execute(_TOP, filters)).fetchall()
             return sessions, limits or (), top
 
-        sessions, limits, top = await look(context, params.url, ask)
+        try:
+            sessions, limits, top = await look(context, params.url, ask)
+        except ProbeError as error:
+            if error.kind != "exhausted":
+                raise
+            return Observation((Measurement("ratio", 1.0, Unit.RATIO),), note=error.reason)
         return _observation(params, sessions, limits, top)
 
 

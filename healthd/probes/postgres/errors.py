@@ -19,6 +19,7 @@ UNREACHABLE = frozenset(
 
 # A failed login carries no SQLSTATE, only text: the first pattern found decides.
 _LOGIN: tuple[tuple[str, str], ...] = (
+    (r"too many connections for role", "auth"),
     (r"too many clients|too many connections|connection slots are reserved|no more connections allowed", "exhausted"),
     (r"database system is (starting up|shutting down|in recovery)|not (yet )?accepting connections", "starting"),
     (r"in recovery mode|recovery state has not been", "starting"),

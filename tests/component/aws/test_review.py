@@ -351,6 +351,7 @@ async def test_ages_of_secrets(moto: MotoServer, through: Through) -> None:
         "unused": 1, "missing_count": 1, "age{prod/db}": 95 * 86400, "age{prod/old}": 200 * 86400,
     }  # fmt: skip
     assert observation.note == "no secret prod/api"
+    assert (await look(names=["stage/*"])).note == "no secret stage/*"
 
 
 async def test_the_value_of_a_secret_is_never_asked_for(moto: MotoServer, through: Through) -> None:

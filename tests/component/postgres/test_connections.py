@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack, suppress
 
 import psycopg
 import pytest
@@ -55,6 +56,33 @@ async def test_connections_of_one_database(postgres: PostgresServer, shop: str, 
     assert (measured["used"], measured["max"], measured["ratio"]) == (2, 8, 0.25)
     with pytest.raises(ProbeError, match="no database 'shopp'"):
         await connections(url=postgres.url(), database="shopp")
+
+
+async def test_no_connection_left_is_all_of_them(own: PostgresServer, connections: Looker, server: Looker) -> None:
+    """Whose alert it is must not be UNKNOWN just when it is worst."""
+    with psycopg.connect(own.url(), autocommit=True) as admin, ExitStack() as crowd:
+        admin.execute("DROP ROLE IF EXISTS crowd")
+        admin.execute("CREATE ROLE crowd LOGIN PASSWORD 'word'")
+        url = own.url(user="crowd", password="word")
+        with suppress(psycopg.OperationalError):
+            for _ in range(13):
+                crowd.enter_context(psycopg.connect(url))
+        seen = await connections(url=url)
+        assert values(seen) == {"ratio": 1.0}
+        assert "slots are reserved" in seen.note
+        assert values(await server(url=url)) == {"up": 0}
+
+
+async def test_no_more_sessions_of_ones_own_role_say_nothing_of_the_server(
+    own: PostgresServer, connections: Looker, server: Looker
+) -> None:
+    with psycopg.connect(own.url(), autocommit=True) as admin:
+        admin.execute("DROP ROLE IF EXISTS limited")
+        admin.execute("CREATE ROLE limited LOGIN PASSWORD 'word' CONNECTION LIMIT 0")
+        for look in (connections, server):
+            with pytest.raises(ProbeError, match='too many connections for role "limited"') as caught:
+                await look(url=own.url(user="limited", password="word"))
+            assert caught.value.kind == "auth"
 
 
 @pytest.mark.probe("postgres_connections")
