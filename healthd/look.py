@@ -10,13 +10,16 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from healthd.evaluate import judge
-from healthd.model.outcomes import Level, Measurement, Observation, Outcome, Verdict
+from healthd.model.outcomes import Evidence, Level, Measurement, Observation, Outcome, Verdict
 from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
 from healthd.schedule import Attempt, Due, Limits, attempt
 from healthd.settings import Settings
 
 # A probe keeps its own time-out; the runner's is a backstop for one that does not.
 BACKSTOP = timedelta(milliseconds=300)
+
+# The evidence of an OK outcome that holds what its probe remarked.
+NOTE = "note"
 
 # Technologies whose looks cost a thread or a process each.
 CONCURRENCY: Mapping[str, int] = {
@@ -91,6 +94,9 @@ def judged(due: Due, seen: Attempt[Observation], redact: Callable[[str], str]) -
         assert seen.observation is not None
         measurements, evidence = seen.observation.measurements, seen.observation.evidence
         level, reason, verdicts = judge(check.thresholds, measurements, seen.observation.note)
+        if level is Level.OK and seen.observation.note:
+            # there is no reason to add it to: why a measure is absent, say, where its row lets that pass
+            evidence = (Evidence(NOTE, seen.observation.note), *evidence)
     return Outcome(
         check_id=check.id,
         started=seen.started,

@@ -11,7 +11,7 @@ from healthd.catalogue.problems import RefusedError
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})?")
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|WEBHOOK|CREDENTIAL", re.IGNORECASE)
-_USERINFO = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\s:@]*:([^/?#\s]*)@")
+_USERINFO = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?#\s:@]*):([^/?#\s]*)@")
 
 
 class MissingVariableError(Exception):
@@ -19,9 +19,14 @@ class MissingVariableError(Exception):
 
 
 def passwords_in(text: str) -> set[str]:
-    """The password of a URL with user information, as written and decoded."""
+    """The password of a URL with user information, as written and decoded.
+
+    Not one that is the user's name: masked, every message about that user would tell it.
+    """
     match = _USERINFO.match(text)
-    return {match[1], unquote(match[1])} - {""} if match else set()
+    if match is None or unquote(match[1]) == unquote(match[2]):
+        return set()
+    return {match[2], unquote(match[2])} - {""}
 
 
 class Environment:

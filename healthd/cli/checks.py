@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from healthd.cli.common import (
     coloured,
     find_check,
     format_option,
+    known_or_refuse,
     plain,
     print_json,
     print_table,
@@ -24,7 +26,7 @@ from healthd.cli.common import (
 )
 from healthd.cli.values import measurement
 from healthd.evaluate import FOR_EVER, held
-from healthd.look import Looker, Shared, judged, limits_of, slots_of
+from healthd.look import NOTE, Looker, Shared, judged, limits_of, slots_of
 from healthd.model.catalogue import Catalogue, Check
 from healthd.model.outcomes import Level, Outcome, worst
 from healthd.model.redact import Redactor
@@ -50,7 +52,7 @@ def check(ids: tuple[str, ...], system: str, cadence: str, folders: tuple[str, .
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
     if places := sorted({check.location for check in chosen} - {""}):
         click.echo(f"looked at from here; the daemon has it done at {', '.join(places)}", err=True)
-    outcomes = asyncio.run(run_all(catalogue, chosen, settings, redact, output == "table"))
+    outcomes = look_now(catalogue, chosen, settings, redact, output == "table")
     if output == "json":
         print_json([_as_json(outcome) for outcome in outcomes])
     else:
@@ -77,9 +79,12 @@ def evaluate(check_id: str, measurements: tuple[str, ...], duration: str, folder
     found = find_check(catalogue, check_id)
     try:
         named = dict(measurement(found, text) for text in measurements)
-        lasting = parse_duration(duration) if duration else FOR_EVER
     except UnitError as error:
         raise Refused(str(error)) from None
+    try:
+        lasting = parse_duration(duration) if duration else FOR_EVER
+    except UnitError as error:
+        raise Refused(f"--held: {error}") from None
     # what is not said is not judged; `measure=missing` asks what its absence would mean
     rows = tuple(row for row in found.thresholds if row.measure in {name for name, _ in named})
     given = [m for m in named.values() if m is not None]
@@ -99,8 +104,7 @@ def evaluate(check_id: str, measurements: tuple[str, ...], duration: str, folder
 def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadence: str | None) -> list[Check]:
     if not ids and not system and not cadence:
         raise Refused("which checks? Give ids, --system or --cadence (see `healthd list`)")
-    if system and system not in catalogue.systems:
-        raise Refused(f"no system {system!r}; there are {', '.join(catalogue.systems)}")
+    known_or_refuse(catalogue, system, cadence)
     chosen = [find_check(catalogue, check_id) for check_id in ids]
     if tasks := [check.id for check in chosen if check.is_attestation]:
         raise Refused(f"{tasks[0]} is done by a person: the daemon knows how it stands (see `healthd attest`)")
@@ -111,14 +115,27 @@ def _chosen(catalogue: Catalogue, ids: Sequence[str], system: str | None, cadenc
             if c.enabled and (not system or c.system == system) and (not cadence or cadence in c.cadences)
         ]
     if not chosen:
-        raise Refused("no check matches")
+        of = [f"{kind} {name}" for kind, name in (("system", system), ("cadence", cadence)) if name]
+        raise Refused(f"no enabled check of {' and '.join(of)}; see `healthd list`")
     return list({c.id: c for c in chosen}.values())
 
 
-async def run_all(
+def look_now(
     catalogue: Catalogue, checks: list[Check], settings: Settings, redact: Callable[[str], str], progress: bool
 ) -> list[Outcome]:
-    """Look through these checks now, side by side, without a daemon. The outcomes are in the order of `checks`."""
+    """Look through these checks now, side by side, without a daemon. The outcomes are in the order of `checks`.
+
+    SIGTERM ends the looks as Ctrl-C does: what one has made it clears away, a restore drill its scratch.
+    """
+    try:
+        return asyncio.run(_run_all(catalogue, checks, settings, redact, progress))
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
+
+
+async def _run_all(
+    catalogue: Catalogue, checks: list[Check], settings: Settings, redact: Callable[[str], str], progress: bool
+) -> list[Outcome]:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -126,6 +143,8 @@ async def run_all(
     from healthd.probes.base import Resources
     from healthd.schedule import Due
 
+    if (myself := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)
     resources = Resources()
     looker = Looker(PROBES, resources, limits_of(settings))
     now = datetime.now(UTC)
@@ -157,8 +176,8 @@ def _print(check: Check, outcome: Outcome) -> None:
     reason = f": {plain(outcome.reason)}" if outcome.reason else ""
     Console(highlight=False, soft_wrap=True).print(f"{coloured(outcome.level)} {plain(check.id)} in {took}{reason}")
     _print_verdicts(check, outcome)
-    if outcome.level is not Level.OK:
-        for evidence in outcome.evidence:
+    for evidence in outcome.evidence:
+        if outcome.level is not Level.OK or evidence.title == NOTE:
             click.echo(f"  {shown(evidence.title)}:")
             for line in evidence.text.splitlines()[:20]:
                 click.echo(f"    {shown(line)}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from difflib import get_close_matches
 from time import perf_counter
 
 import click
 
-from healthd.cli.checks import run_all
+from healthd.cli.checks import look_now
 from healthd.cli.common import (
     Refused,
     catalogue_or_refuse,
@@ -24,7 +23,7 @@ from healthd.model.outcomes import Level
 from healthd.model.redact import Redactor
 
 
-@click.command()
+@click.command(short_help="Look now through what a playbook has healthd look at.")
 @click.argument("name", metavar="SYSTEM/PLAYBOOK")
 @checks_option
 @format_option
@@ -53,7 +52,7 @@ def diagnose(name: str, folders: tuple[str, ...], output: str) -> int:
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
     checks = list({check.id: check for _, check in looks}.values())
     began = perf_counter()
-    outcomes = asyncio.run(run_all(catalogue, checks, settings, redact, output == "table"))
+    outcomes = look_now(catalogue, checks, settings, redact, output == "table")
     by_check = {outcome.check_id: outcome for outcome in outcomes}
     results = [seen(step, by_check[check.id]) for step, check in looks]
     found = clean(diagnosis(results, playbook.severity or "", datetime.now(UTC), perf_counter() - began), redact)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,43 @@ def test_wrong_usage_is_code_3_and_says_what_would_be_right(healthd: Any, argume
     assert result.returncode == 3
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_check_tells_what_a_probe_remarked_although_all_is_well(healthd: Any) -> None:
+    probe = "{type: logs, glob: /nothing-here*.log, patterns: x, read: tail}"
+    row = "{measure: matches, critical: '> 0', missing: ok}"
+    (healthd.folder / "more.yaml").write_text(
+        f"checks:\n  - {{name: lines, every: 1m, probe: {probe}, thresholds: {row}}}\n"
+    )
+    seen = healthd("check", "shop/lines")
+    assert seen.returncode == 0, seen.stderr
+    assert "no file is there that fits /nothing-here*.log" in seen.stdout
+    (found,) = json.loads(healthd("check", "shop/lines", "--format", "json").stdout)
+    assert (found["level"], found["evidence"][0]["title"]) == ("ok", "note")
+
+
+def test_check_clears_away_behind_itself_when_it_is_ended(healthd: Any, tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path}/began; mv {tmp_path}/began {tmp_path}/pid; exec sleep 600"
+    (healthd.folder / "more.yaml").write_text(
+        "checks:\n  - {name: slow, every: 1h, timeout: 10m, probe: {type: command,"
+        f" argv: [/bin/sh, -c, '{script}']}}}}\n"
+    )
+    env = {**os.environ, "SHOP_URL": "http://127.0.0.1:1/", "HEALTHD_ALLOWED_COMMANDS": "/bin/sh"}
+    ran = subprocess.Popen([sys.executable, "-m", "healthd", "check", "shop/slow"], cwd=tmp_path, env=env)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pid").exists():
+            assert ran.poll() is None, "it ended by itself"
+            assert time.monotonic() < deadline, "its program does not start"
+            time.sleep(0.02)
+        ran.terminate()
+        assert ran.wait(60) == 128 + signal.SIGTERM
+    finally:
+        ran.kill()
+    program = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/cmdline")
+    while program.exists() and program.read_bytes():  # killed, and perhaps not reaped by anybody
+        assert time.monotonic() < deadline, "its program goes on"
+        time.sleep(0.02)
 
 
 def test_next_is_in_the_systems_own_time_and_knows_summer_time(healthd: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from healthd.catalogue import CatalogueError
+from healthd.model.redact import Redactor
 from tests.pure.catalogue_samples import WEB, catalogue, lines
 
 SECRET = "s3cr3t-value-77"
@@ -170,6 +171,14 @@ def test_no_message_shows_a_substituted_value(tmp_path: Path, text: str, value: 
 def test_of_a_secret_url_only_the_password_is_hidden(tmp_path: Path) -> None:
     text = "checks: [{name: a, every: 1m, probe: {type: queue, url: 'redis://me:hunter2@cache'}}]"
     assert catalogue(tmp_path, text).secrets == {"hunter2"}
+
+
+def test_a_password_that_is_the_users_name_does_not_hide_that_name(tmp_path: Path) -> None:
+    url = "postgresql://postgres:postgres@db/postgres"
+    text = f"checks: [{{name: a, every: 1m, probe: {{type: queue, url: '{url}'}}}}]"
+    redact = Redactor(catalogue(tmp_path, text).secrets)
+    assert redact('no such user "postgres" (postgres@db/postgres)') == 'no such user "postgres" (postgres@db/postgres)'
+    assert "postgres:postgres" not in redact(f"{url} and {url}?sslmode=require")
 
 
 def test_names_and_references_may_come_from_variables(tmp_path: Path) -> None:
