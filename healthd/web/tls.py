@@ -49,7 +49,7 @@ class Certificate:
             context.load_cert_chain(self._cert, self._key, password=NO_PASSPHRASE)
         except OSError as error:
             files = f"{self._cert}" + (f" and {self._key}" if self._key else "")
-            raise OSError(f"HEALTHD_TLS_CERT: cannot use {files}: {error.strerror or error}") from None
+            raise OSError(f"HEALTHD_TLS_CERT: cannot use {files}: {_why(error, self._key)}") from None
 
     def _stamps(self) -> Stamp:
         return tuple(_stamp(path) for path in (self._cert, self._key) if path)
@@ -80,6 +80,16 @@ def _server_context() -> ssl.SSLContext:
     context.set_ciphers(CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _why(error: OSError, key: Path | None) -> str:
+    """OpenSSL's words say where it failed, not what is wrong."""
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not the certificate's"
+    where = "" if key else "; where the key is a file of its own, HEALTHD_TLS_KEY names it"
+    return f"expected a certificate and its private key, without a passphrase, in PEM{where}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -139,6 +139,16 @@ def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path, cert: str, k
         Certificate(tmp_path / cert, tmp_path / key if key else None)
 
 
+def test_why_a_certificate_cannot_be_used_is_said_in_words(tmp_path: Path) -> None:
+    first, second = (trustme.CA().issue_cert("healthd.example") for _ in range(2))
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    first.cert_chain_pems[0].write_to_path(cert)
+    second.private_key_pem.write_to_path(key)
+    for of_its_own, said in ((key, "the key is not the certificate's"), (None, "HEALTHD_TLS_KEY names it")):
+        with pytest.raises(OSError, match=said):
+            Certificate(cert, of_its_own)
+
+
 def test_a_crowd_from_one_address_leaves_room_for_others(plain: Daemon) -> None:
     with ExitStack() as stack:
         crowd = [stack.enter_context(connect(plain, "127.0.0.9")) for _ in range(150)]
