@@ -107,7 +107,9 @@ async def list_everywhere(
     kind: Kind[T], params: ClusterParams, context: ProbeContext, namespace: str = ""
 ) -> Objects[T]:
     """All objects of a namespace, or of the cluster. Raises ProbeError."""
-    key: Hashable = ("kubernetes", params.kubeconfig, params.context, kind.plural, kind.versions, kind.query, namespace)
+    # `read` too: probes that keep something else of the same objects cannot share a list
+    asked = (kind.plural, kind.versions, kind.query, kind.read)
+    key: Hashable = ("kubernetes", params.kubeconfig, params.context, *asked, namespace)
 
     async def ask() -> Objects[T]:
         cluster = await cluster_of(params, context)

@@ -48,6 +48,17 @@ async def test_checks_with_times_of_their_own_share_it_for_a_moment(
     assert len(receiver.requests) == 1
 
 
+async def test_probes_that_keep_something_else_of_the_same_objects_do_not_share(
+    pods: Looker, shop: dict[str, Any]
+) -> None:
+    async with looking(PROBES["kubernetes_resource"]) as resources:
+        resources.resources, resources.shared = pods.resources, pods.shared
+        asked = {**shop, "api_version": "v1", "resource": "pods", "values": {"phase": "status.phase"}}
+        for _ in range(2):  # whoever comes first
+            assert values(await resources(**asked, name="web-1"))["phase{web-1}"] == "Running"
+            assert values(await pods(**shop))["count"] == 9
+
+
 async def test_a_failure_is_not_kept(pods: Looker, shop: dict[str, Any], receiver: Receiver) -> None:
     serve(receiver, {PODS: status(503, "starting")})
     with pytest.raises(Exception, match="starting"):
