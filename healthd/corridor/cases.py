@@ -20,7 +20,7 @@ from healthd.model.outcomes import CheckState
 from healthd.store.base import AuditEntry, Commit
 from healthd.telling import CLOSING, TOLD, unsaid_note
 
-# changes of an incident that stand in the audit log, whoever made them; acknowledgements are written by the door
+# changes of an incident that stand in the audit log, whoever made them; what people do is written by the door
 AUDITED = frozenset({"opened", "reopened", "storm", "worsened", "improved", "severity", "resolved", "merged"})
 MAX_QUIET = 200  # dependants named
 AGAIN = timedelta(minutes=1)  # until it is tried again to tell what could not be told
@@ -155,7 +155,7 @@ class Cases:
             written.members += [self._sighted(member) for member in decision.members]
             written.heard.append((decision, incident))
             self._count(incident)
-            if decision.entry.kind in AUDITED:
+            if _is_audited(decision):
                 entry = decision.entry
                 text = self._gear.teller.redact(entry.text)
                 written.audits.append(AuditEntry(entry.at, entry.actor, f"incident.{entry.kind}", incident.id, text))
@@ -343,6 +343,14 @@ class Cases:
         if incident.is_open:
             labels = self._counted[incident.id] = (incident.system, incident.severity)
             gauge.labels(*labels).inc()
+
+
+def _is_audited(decision: Decision) -> bool:
+    """Also an acknowledgement that lapses by itself, and a level that is called because nobody acknowledged."""
+    entry = decision.entry
+    if entry.kind == "escalated":
+        return decision.event == "escalated" and not decision.alone
+    return entry.kind in AUDITED or (entry.kind == "lapsed" and entry.actor == "healthd")
 
 
 def _is_another_severity(incident: Incident) -> bool:

@@ -237,9 +237,15 @@ def _draft(request: Request, page: str) -> str:
 
 def _about(incident: Incident) -> str:
     """What a post-mortem is to be about, for those who have to place it."""
-    lasted = format_duration(max(0, round(((incident.resolved_at or incident.since) - incident.since).total_seconds())))
-    by = f"acknowledged by {incident.acknowledged_by}" if incident.acknowledged_by else "acknowledged by nobody"
-    return f"{incident.severity}, open for {lasted}, {by}: {incident.reason}"
+    took = (incident.resolved_at or incident.opened_at) - incident.opened_at
+    parts = [incident.severity, f"open for {format_duration(max(0, round(took.total_seconds())))}"]
+    if incident.reopened:
+        parts.append(f"reopened {'once' if incident.reopened == 1 else f'{incident.reopened} times'}")
+    if incident.acknowledged_by:
+        parts.append(f"acknowledged by {incident.acknowledged_by}")
+    elif not incident.reopened:  # then nobody had to acknowledge it once more
+        parts.append("acknowledged by nobody")
+    return f"{', '.join(part for part in parts if part)}: {incident.reason}"
 
 
 def _when(request: Request, zone: ZoneInfo) -> str:

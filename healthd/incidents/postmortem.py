@@ -68,9 +68,9 @@ def _head(facts: Facts) -> Iterator[str]:
         ("Time", f"{times} ({facts.system.zone.key})"),
         ("Duration", _duration(end - incident.opened_at) if end else TO_FILL),
         ("Time to acknowledge", _acknowledged(facts)),
-        ("Time to resolve", _duration(end - incident.since) if end else TO_FILL),
+        ("Time to resolve", _duration(end - incident.opened_at) if end else TO_FILL),
         ("Escalated to", ", ".join(_levels(facts)) or "nobody"),
-        ("Incident commander", incident.acknowledged_by or TO_FILL),
+        ("Incident commander", incident.acknowledged_by or _last_owner(facts) or TO_FILL),
     ]
     if incident.reopened:
         rows.insert(5, ("Reopened", "once" if incident.reopened == 1 else f"{incident.reopened} times"))
@@ -83,25 +83,34 @@ def _head(facts: Facts) -> Iterator[str]:
 
 
 def _acknowledged(facts: Facts) -> str:
+    """The first time since it opened: what was done before it was reopened stands on the timeline alone."""
     incident = facts.incident
     text = incident.details.get(SINCE)
-    first = datetime.fromisoformat(text) if isinstance(text, str) else incident.acknowledged_at
+    newest = datetime.fromisoformat(text) if isinstance(text, str) else incident.acknowledged_at
+    moments = [entry.at for entry in facts.timeline if entry.kind == "acknowledged"]
+    first = min([*moments, *([newest] if newest else [])], default=None)
     asked = facts.severity.response
     wanted = f"{_duration(asked)} asked for" if asked else ""
     if first is None:
         return "never" + (f" ({wanted})" if wanted else "")
-    late = facts.severity.name in Clocks.of(incident).late
+    late = facts.severity.name in Clocks.of(incident).late or any(e.kind == "unanswered" for e in facts.timeline)
     said = "; ".join(part for part in (wanted, "late" if late else "") if part)
-    return _duration(first - incident.since) + (f" ({said})" if said else "")
+    return _duration(first - incident.opened_at) + (f" ({said})" if said else "")
+
+
+def _last_owner(facts: Facts) -> str:
+    """Whoever had it before it was reopened, or the acknowledgement lapsed."""
+    return next((entry.actor for entry in reversed(facts.timeline) if entry.kind == "acknowledged"), "")
 
 
 def _levels(facts: Facts) -> list[str]:
     """Those that were told because nobody had acknowledged it, not whoever heard of its opening."""
-    reached = Clocks.of(facts.incident).levels
-    chain = facts.system.runbook.escalation
-    zero = timedelta(0)
+    chain, zero = facts.system.runbook.escalation, timedelta(0)
+    said = [entry.text for entry in facts.timeline if entry.kind == "escalated"]
+    before = {lv.name for lv in chain if any(text.startswith(f"escalated to {lv.name},") for text in said)}
     late = {lv.name for lv in chain if (lv.after or {}).get(facts.severity.name, zero) > zero}
-    return [name for name in reached if name in late]
+    reached = set(Clocks.of(facts.incident).levels) & late
+    return [lv.name for lv in chain if lv.name in before | reached]
 
 
 def _impact(facts: Facts) -> Iterator[str]:
@@ -125,6 +134,8 @@ def _impact(facts: Facts) -> Iterator[str]:
         yield f"| {_cell(name)} | {peak} | {_clock(facts, member.since)} | {to} | {_cell(member.reason)} |"
     if len(facts.members) > MAX_MEMBERS:
         yield f"\nand {len(facts.members) - MAX_MEMBERS} more checks."
+    if facts.incident.reopened:
+        yield "\nThese are the times since it was reopened last; the timeline has those before."
 
 
 def _timeline(facts: Facts) -> Iterator[str]:

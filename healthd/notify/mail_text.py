@@ -102,7 +102,7 @@ def _incident(body: Mapping[str, Any]) -> str:
     colour = _COLOURS["ok"] if incident["resolved_at"] else _COLOURS.get(incident["level"], "#7f8c8d")
     parts = [f'<h2 style="border-left:6px solid {colour};padding-left:.5em">{html.escape(words.headline(body))}</h2>']
     parts += [f"<p><b>{html.escape(news)}</b></p>"] if (news := words.news(body)) else []
-    parts += [f"<p>{html.escape(incident['reason'])}</p>"] if incident["reason"].strip() else []
+    parts += [f"<p>{html.escape(reason)}</p>"] if (reason := words.reason(body)) else []
     if lines := words.checks(body):
         listed = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         parts.append(f"<p><b>{html.escape(words.together(body))}</b></p><ul>{listed}</ul>")

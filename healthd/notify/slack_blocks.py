@@ -46,7 +46,7 @@ def render(body: Mapping[str, Any]) -> dict[str, Any]:
     blocks = [header(f"{words.sign(body)} {words.status(body)}: {body['incident']['title']}")]
     if news := words.news(body):
         blocks.append(section(f"*{escape(news, MAX_REASON)}*"))
-    blocks.append(section(escape(body["incident"]["reason"].strip() or "No reason given.", MAX_REASON)))
+    blocks.append(section(escape(words.reason(body) or "No reason given.", MAX_REASON)))
     blocks += _members(body)
     if body["event"] in words.FULL:
         blocks += _cause(body)
@@ -112,7 +112,7 @@ def reply(body: Mapping[str, Any]) -> dict[str, Any]:
     if news := words.news(body):
         line += f": {escape(news, MAX_REASON)}"
     elif body["event"] != "acknowledged":
-        line += f": {escape(body['incident']['reason'].strip(), MAX_REASON)}"
+        line += f": {escape(words.reason(body), MAX_REASON)}"
     if over := words.lasted(body["incident"]):
         line += f" (lasted {over})"
     blocks = [section(line)]
@@ -128,7 +128,7 @@ def reply(body: Mapping[str, Any]) -> dict[str, Any]:
 def _fallback(body: Mapping[str, Any]) -> str:
     if words.is_notice(body):
         return escape(words.headline(body), MAX_FALLBACK)
-    return escape(f"{words.headline(body)}: {words.news(body) or body['incident']['reason']}", MAX_FALLBACK)
+    return escape(f"{words.headline(body)}: {words.news(body) or words.reason(body)}", MAX_FALLBACK)
 
 
 def _custom(body: Mapping[str, Any]) -> dict[str, Any]:

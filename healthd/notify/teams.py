@@ -106,8 +106,8 @@ def _notice(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _incident(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     incident = body["incident"]
     parts = [{**_text(news, MAX_LINE), "weight": "bolder"}] if (news := words.news(body)) else []
-    if incident["reason"].strip():
-        parts.append(_text(incident["reason"], MAX_LINE))
+    if reason := words.reason(body):
+        parts.append(_text(reason, MAX_LINE))
     if lines := words.checks(body):
         parts.append(_text("\n".join([words.together(body), *lines]), MAX_TEXT))
     likely, command = words.cause(body)

@@ -80,6 +80,13 @@ def news(body: Mapping[str, Any]) -> str:
     return ""
 
 
+def reason(body: Mapping[str, Any]) -> str:
+    """Why it fires; of what is over, why it did."""
+    text = str(body["incident"]["reason"]).strip()
+    over = body["incident"]["resolved_at"] and not body["incident"].get("merged_into")
+    return f"it was: {text}" if text and over else text
+
+
 def lasted(incident: Mapping[str, Any]) -> str:
     """How long it took, "" while it is open."""
     if not incident["resolved_at"]:
@@ -164,7 +171,7 @@ def _plain_incident(body: Mapping[str, Any]) -> str:
     incident = body["incident"]
     opened = f"{datetime.fromisoformat(incident['opened_at']):%Y-%m-%d %H:%M} UTC"
     over = lasted(incident)
-    lines = [line for line in (news(body), incident["reason"], together(body)) if line]
+    lines = [line for line in (news(body), reason(body), together(body)) if line]
     lines += [f"Since {opened}" + (f", lasted {over}" if over else "")]
     if incident["acknowledged_by"] and body["event"] != "acknowledged":
         lines.append(f"Acknowledged by {incident['acknowledged_by']}")

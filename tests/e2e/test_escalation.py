@@ -75,6 +75,8 @@ def test_level_after_level_until_somebody_acknowledges(new_daemon: NewDaemon, re
     assert daemon.metric("healthd_incident_escalations_total", severity="SEV1", level="l2") == 1
     kinds_of = [e["kind"] for e in only_incident(daemon)["timeline"] if e["kind"] not in ("told", "delivered")]
     assert kinds_of[:4] == ["opened", "escalated", "unanswered", "escalated"]
+    audited = [(e["actor"], e["action"]) for e in daemon.get("/api/v1/audit")["entries"]]
+    assert audited.count(("healthd", "incident.escalated")) == 1
     daemon.write(shop(receiver, "{response: 1s}", "3s", "4s", port))  # the third would be due at once, were it nobody's
     daemon.signal(signal.SIGHUP)
     daemon.until(lambda: daemon.events("reloaded"), what="reloaded")
@@ -105,6 +107,7 @@ def test_updates_while_it_is_open_and_an_acknowledgement_that_lapses(new_daemon:
     daemon.until(lambda: "lapsed" in kinds(receiver), what="lapsed")
     said = {b["update"]["kind"]: b["update"]["text"] for b in bodies(receiver, "/desk") if b["update"]}
     assert "lapsed: it is nobody's again" in said["lapsed"]
+    assert ("healthd", "incident.lapsed") in [(e["actor"], e["action"]) for e in daemon.get("/api/v1/audit")["entries"]]
     assert any("acknowledged by ana" in b["update"]["text"] for b in bodies(receiver, "/desk") if b["update"])
     assert only_incident(daemon)["acknowledged_by"] == ""
 

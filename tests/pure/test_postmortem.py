@@ -92,6 +92,30 @@ def test_all_that_is_known_is_filled_in() -> None:
         assert line in text.splitlines(), line
 
 
+def test_what_was_before_it_was_reopened_counts() -> None:
+    made = facts()
+    again = replace(
+        made.incident, resolved_at=at(90), reopened=1, reopened_at=at(80), acknowledged_at=None, acknowledged_by="",
+        details={"clocks": {"since": at(80).isoformat(), "levels": ["l1"], "late": []}},
+    )  # fmt: skip
+    timeline = (
+        *made.timeline[:1],
+        TimelineEntry("INC-1", at(15), "unanswered", "nobody has acknowledged it within 15m (SEV1)"),
+        TimelineEntry("INC-1", at(15), "escalated", "escalated to l2, Second: not acknowledged for 15m"),
+        *made.timeline[1:],
+        TimelineEntry("INC-1", at(80), "reopened", "reopened as SEV1"),
+    )
+    text = draft(replace(made, incident=again, timeline=timeline))
+    for line in (
+        "| Duration | 1h 30m |",
+        "| Time to acknowledge | 20m (15m asked for; late) |",
+        "| Time to resolve | 1h 30m |",
+        "| Escalated to | l2 |",
+        "| Incident commander | ana |",
+    ):
+        assert line in text.splitlines(), line
+
+
 def test_evidence_cannot_end_its_block() -> None:
     assert "````\nratio 97%\n```\nused\n```\n````" in draft(facts())
 

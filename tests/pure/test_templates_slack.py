@@ -137,6 +137,7 @@ def test_shows_what_a_person_needs() -> None:
 def test_resolved_says_how_long_it_lasted_and_asks_for_nothing_more() -> None:
     incident = make_incident(resolved_at=make_incident().opened_at + timedelta(minutes=7, seconds=3))
     shown = "\n".join(text["text"] for text in texts(render(make_body(event="resolved", incident=incident))["blocks"]))
+    assert "it was: latency 1.2s" in shown
     assert "lasted 7m 3s" in shown
     assert "suggested" not in shown
 
