@@ -53,7 +53,9 @@ class ComposeParams(EngineParams):
     def wanted(self, seen: Mapping[str, _Service]) -> dict[str, int]:
         """The replicas wanted of each service."""
         if self.services:
-            return self.services
+            # one that may end is asked of its end where it has one; its container may have been removed since
+            ended = dict.fromkeys((name for name in self.may_end if name in seen), 1)
+            return ended | self.services
         needed = (name for service in seen.values() for c in service.containers for name in c.depends_on)
         return dict.fromkeys([*seen, *needed], 1)
 

@@ -71,6 +71,9 @@ async def test_a_service_may_end_well(docker: DockerEngine, look: Look) -> None:
     seen = await look("docker_compose", project="shop", may_end=["migrate", "seed"])
     assert (values(seen)["running"], values(seen)["exited"]) == (1, 1)
     assert seen.note == "seed exited (1)"
+    seen = await look("docker_compose", project="shop", services="web", may_end=["migrate", "seed", "gone"])
+    assert (values(seen)["expected"], values(seen)["running"]) == (3, 1)
+    assert seen.note == "seed exited (1), web missing"
 
 
 async def test_restarts_are_counted_and_a_loop_is_down(docker: DockerEngine, look: Look) -> None:
