@@ -14,7 +14,7 @@ from healthd.sandbox.world import WORLDS, Fault, world_class
 from tests.servers.walking import PATIENCE, SLOW, Batches, Walk, bad_of
 
 # checks that repeat what others tell: several faults may make them bad at the same time
-SUMMARIES = {"syncwatch": ("prometheus-alerts", "alerts-today")}
+SUMMARIES = {"syncwatch": ("prometheus-alerts", "alerts-today", "service-ready")}
 
 
 @pytest.mark.timeout(600)

@@ -59,6 +59,12 @@ TABLE = """
     service-ready         database              connected OK, disconnected CRITICAL
     service-ready         redis                 connected OK, disconnected CRITICAL
     service-ready         storage               accessible OK, inaccessible CRITICAL
+    backend-database      database              connected OK, disconnected CRITICAL
+    backend-redis         redis                 connected OK, disconnected CRITICAL
+    backend-storage       storage               accessible OK, inaccessible CRITICAL
+    backend-database      up                    1 OK, 0 OK
+    backend-redis         up                    1 OK, 0 OK
+    backend-storage       up                    1 OK, 0 OK
     pods-ready            pods_not_ready        0 OK, 1 CRITICAL, 5 CRITICAL
     prometheus-alerts     firing                0 OK, 1 WARNING, 9 WARNING
     redis-ping            up                    1 OK, 0 CRITICAL
@@ -144,6 +150,9 @@ OPENS = """
     idle-timeout           idle_timeout          25s   SEV2 websocket-connection-failures
     load-balancer          healthy               0     SEV1 complete-site-outage
     service-ready          up                    0     SEV1 complete-site-outage
+    backend-database       database              disconnected SEV1 database-unavailable
+    backend-redis          redis                 disconnected SEV2 redis-failure
+    backend-storage        storage               inaccessible SEV2 service-unhealthy
     database-up            up                    0     SEV1 database-unavailable
     redis-ping             up                    0     SEV2 redis-failure
     login                  up                    0     SEV2 authentication-failures
@@ -153,6 +162,12 @@ OPENS = """
     connection-failures    matches               1     SEV3 database-unavailable
     redis-connection-failures  matches           1     SEV3 redis-failure
     failed-writes          matches               1     SEV3 disk-space-full
+    spend                  spend_change          50%   SEV4 costs
+    unattached             volumes               1     SEV4 costs
+    permissions            wildcard_policies     1     SEV3 permissions
+    secrets-rotated        age                   60d   SEV4 rotate-secrets
+    open-ports             open_rules            1     SEV3 open-ports
+    videos-bucket          versioning            Suspended SEV3 videos-bucket
 """
 
 

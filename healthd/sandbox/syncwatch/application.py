@@ -16,6 +16,8 @@ from aiohttp import WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg import AsyncConnection
 from psycopg import Error as DatabaseError
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as NoRedis
 from redis.exceptions import RedisError
 
 from healthd.sandbox.child import free_port
@@ -44,6 +46,8 @@ class Behaviour:
     refuse_logins: bool = False  # nobody's password is right
     refuse_sockets: bool = False  # WebSockets that are opened now
     broadcast_delay: float = 0.0  # seconds between a sync command and its broadcast
+    lose_database: bool = False  # the application cannot reach PostgreSQL, which answers everybody else
+    lose_redis: bool = False  # likewise
 
 
 class Application:
@@ -104,6 +108,8 @@ class Application:
 
     async def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Ask the database over one of the application's few pooled connections."""
+        if self.behaviour.lose_database:
+            raise DatabaseError("connection refused")
         connection = await self._connections.get()
         try:
             if connection is None or connection.closed:
@@ -117,6 +123,12 @@ class Application:
             raise
         finally:
             self._connections.put_nowait(connection)
+
+    @property
+    def _redis(self) -> Redis:
+        if self.behaviour.lose_redis:
+            raise NoRedis("connection refused")
+        return self._cache.client
 
     async def read_servers(self) -> None:
         """Read what /metrics says of the database, Redis and the queue; what does not answer is left out."""
@@ -138,8 +150,8 @@ class Application:
         return {"syncwatch_database_connections": rows[0][0], "syncwatch_database_connections_max": rows[0][1]}
 
     async def _read_redis(self) -> Mapping[str, float]:
-        depth = await self._cache.client.llen(QUEUE)
-        info = await self._cache.client.info("memory")
+        depth = await self._redis.llen(QUEUE)
+        info = await self._redis.info("memory")
         return {
             "syncwatch_transcoding_queue_depth": depth,
             "redis_memory_used_bytes": info["used_memory"],
@@ -176,7 +188,7 @@ class Application:
     async def _ready(self, _: web.Request) -> web.Response:
         database, redis, storage = await asyncio.gather(
             _works(self.query("SELECT 1")),
-            _works(self._cache.client.ping()),
+            _works(self._ping()),
             _works(self._aws.buckets.accessible(_BUCKET)),
         )
         body = {
@@ -188,6 +200,9 @@ class Application:
             },
         }
         return web.json_response(body, status=200 if body["status"] == "ready" else 503)
+
+    async def _ping(self) -> bool:
+        return bool(await self._redis.ping())
 
     async def _metrics(self, _: web.Request) -> web.Response:
         await self.read_servers()
@@ -219,7 +234,7 @@ class Application:
         self.telemetry.uploads.inc()
         self._deferred.append(json.dumps({"video": _random.randrange(10**6), "at": time.time()}))
         try:
-            await self._cache.client.rpush(QUEUE, *self._deferred)
+            await self._redis.rpush(QUEUE, *self._deferred)
         except RedisError:
             return web.json_response({"status": "deferred"}, status=202)
         self._deferred.clear()
@@ -229,7 +244,7 @@ class Application:
         """Who is in a room; without Redis people fall back to playing alone, as the documents say."""
         code = request.match_info["code"]
         try:
-            people = await self._cache.client.smembers(f"room:{code}:participants")
+            people = await self._redis.smembers(f"room:{code}:participants")
         except RedisError:
             return web.json_response({"code": code, "participants": [], "sync": "disabled"})
         if not people:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from healthd.sandbox.syncwatch.production import Production
 
 _EVERYTHING = (
-    "service-ready", "load-balancer", "database-instance", "database-backups", "database-storage", "snapshots",
+    "backend-storage", "load-balancer", "database-instance", "database-backups", "database-storage", "snapshots",
     "videos-bucket", "blocklist", "todays-backup", "error-logs-today", "denied-requests", "brute-force",
     "slow-queries", "cdn-hit-rate", "log-retention", "spend", "unattached", "permissions", "secrets-rotated",
     "open-ports", "restore-drill",
@@ -41,12 +41,13 @@ async def _refuse_bucket(world: Production) -> None:
 CLOUD: Faults = (
     Fault(
         "aws-down", "refuses connections to AWS", _EVERYTHING, MINUTE,
-        lambda w: w.aws.close_endpoint(), lambda w: w.aws.open_endpoint(), ("backup-size", "idle-timeout"),
-        Opens("complete-site-outage", "SEV1"),
+        lambda w: w.aws.close_endpoint(), lambda w: w.aws.open_endpoint(),
+        ("service-ready", "backup-size", "idle-timeout"), Opens("complete-site-outage", "SEV2"),
     ),
     Fault(
-        "storage-down", "denies the application the bucket of its videos", ("service-ready",), SOON,
-        _refuse_bucket, lambda w: w.aws.allow("s3", "HeadBucket"), incident=Opens("complete-site-outage", "SEV1"),
+        "storage-down", "denies the application the bucket of its videos", ("backend-storage",), SOON,
+        _refuse_bucket, lambda w: w.aws.allow("s3", "HeadBucket"), ("service-ready",),
+        Opens("service-unhealthy", "SEV2"),
     ),
     Fault(
         "targets-unhealthy", "makes every target of the load balancer unhealthy", ("load-balancer",), SOON,
@@ -102,6 +103,7 @@ CLOUD: Faults = (
     Fault(
         "versioning-off", "switches versions off in the bucket of videos", ("videos-bucket",), MINUTE,
         lambda w: w.aws.buckets.versioning(VIDEOS, on=False), lambda w: w.aws.buckets.versioning(VIDEOS, on=True),
+        incident=Opens("videos-bucket", "SEV3"),
     ),
     Fault(
         "blocklist-missing", "deletes the firewall's list of blocked addresses", ("blocklist",), MINUTE,
@@ -134,23 +136,24 @@ CLOUD: Faults = (
     ),
     Fault(
         "spend-over-budget", "makes this month cost half as much again as the last", ("spend",), MINUTE,
-        lambda w: w.cloud.spend(1.5), lambda w: w.cloud.spend(1),
+        lambda w: w.cloud.spend(1.5), lambda w: w.cloud.spend(1), incident=Opens("costs", "SEV4"),
     ),
     Fault(
         "unattached-volume", "leaves a volume and an address that nothing uses", ("unattached",), MINUTE,
         lambda w: w.cloud.leave_unattached(), lambda w: w.cloud.release_unattached(),
+        incident=Opens("costs", "SEV4"),
     ),
     Fault(
         "permission-for-everything", "makes a policy that allows everything", ("permissions",), MINUTE,
-        lambda w: w.cloud.add_policy(), lambda w: w.cloud.remove_policy(),
+        lambda w: w.cloud.add_policy(), lambda w: w.cloud.remove_policy(), incident=Opens("permissions", "SEV3"),
     ),
     Fault(
         "secrets-old", "leaves a secret unrotated for 60 days", ("secrets-rotated",), MINUTE,
         lambda w: w.aws.identity.rotated(SECRET, timedelta(days=60)),
-        lambda w: w.aws.identity.rotated(SECRET, timedelta(days=12)),
+        lambda w: w.aws.identity.rotated(SECRET, timedelta(days=12)), incident=Opens("rotate-secrets", "SEV4"),
     ),
     Fault(
         "port-open", "opens port 5432 to everybody", ("open-ports",), MINUTE,
-        lambda w: w.cloud.open_port(5432), lambda w: w.cloud.close_port(5432),
+        lambda w: w.cloud.open_port(5432), lambda w: w.cloud.close_port(5432), incident=Opens("open-ports", "SEV3"),
     ),
 )  # fmt: skip

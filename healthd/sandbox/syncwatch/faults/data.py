@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from healthd.sandbox.child import SandboxError
 from healthd.sandbox.syncwatch.application import QUEUE
-from healthd.sandbox.syncwatch.faults.common import ALERTS, MINUTE, SECONDS, SOON, Faults, at_once
+from healthd.sandbox.syncwatch.faults.common import ALERTS, MINUTE, SECONDS, SOON, Faults, at_once, behave
 from healthd.sandbox.syncwatch.telemetry import USUAL_TRANSCODING
 from healthd.sandbox.world import Fault, Opens
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from healthd.sandbox.syncwatch.production import Production
 
 _ON_REDIS = (
-    "service-ready", "redis-latency", "redis-memory", "redis-persistence", "redis-standby", "redis-slow-commands",
-    "rooms", "transcoding-queue",
+    "service-ready", "backend-redis", "redis-latency", "redis-memory", "redis-persistence", "redis-standby",
+    "redis-slow-commands", "rooms", "transcoding-queue",
 )  # fmt: skip
 _ON_DATABASE = (
-    "service-ready", "database-connections", "database-query-p95", "users", "vacuum", "error-rate-5xx", "login",
+    "service-ready", "backend-database", "database-connections", "database-query-p95", "users", "vacuum",
+    "error-rate-5xx", "login",
 )  # fmt: skip
 
 
@@ -60,6 +61,11 @@ DATA: Faults = (
         lambda w: w.cache.stop(), lambda w: w.cache.start(), _ON_REDIS, Opens("redis-failure", "SEV2"),
     ),
     Fault(
+        "redis-unreachable", "takes from the application the way to Redis, which answers everybody else",
+        ("backend-redis", *ALERTS), SECONDS, behave(lose_redis=True), behave(lose_redis=False), ("service-ready",),
+        Opens("redis-failure", "SEV2"),
+    ),
+    Fault(
         "redis-slow", "keeps Redis busy, so that a command takes 20 to 60 ms", ("redis-latency",), SECONDS,
         lambda w: w.cache.stall(0.02), lambda w: w.cache.release(), incident=Opens("high-playback-drift", "SEV4"),
         apart=("redis-memory-full",),
@@ -86,6 +92,11 @@ DATA: Faults = (
     Fault(
         "database-down", "stops the PostgreSQL server", ("database-up", *ALERTS), SOON,
         lambda w: w.database.stop(), lambda w: w.database.start(), _ON_DATABASE, Opens("database-unavailable", "SEV1"),
+    ),
+    Fault(
+        "database-unreachable", "takes from the application the way to PostgreSQL, which answers everybody else",
+        ("backend-database", *ALERTS), SECONDS, behave(lose_database=True), behave(lose_database=False),
+        ("service-ready", "error-rate-5xx", "login"), Opens("database-unavailable", "SEV1"),
     ),
     Fault(
         "database-connections", "holds 97% of PostgreSQL's max_connections open", ("database-connections", *ALERTS),
