@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
-import os
 import sys
-from pathlib import Path
 
 import click
 
 from healthd import __version__
+from healthd.cli.pipes import outlive_readers
 
 # name -> where the command is; imported when used, so that --help is instant
 COMMANDS = {
@@ -94,8 +93,7 @@ def cli() -> None:
 
 def main() -> None:
     """The console script."""
-    if sys.stdout is None:  # closed by whoever started it
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    outlive_readers()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -103,13 +101,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = USAGE
-    except BrokenPipeError:  # `healthd list | head`
-        sys.stderr.close()
-        code = 0
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"standard output: {error.strerror}", file=sys.stderr)
-        sys.stdout = None  # Python would try to write the rest at the end
+    except Exception as error:  # noqa: BLE001 - a mistake of ours is no WARNING, which Python's own 1 would say
         code = USAGE
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(f"standard output: {error.strerror}", file=sys.stderr)
+            sys.stdout = None  # Python would try to write the rest at the end
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
     sys.exit(code if isinstance(code, int) else 0)

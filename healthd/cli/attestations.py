@@ -11,7 +11,7 @@ from healthd.cli.remote import by_option, every, post, url_option
 from healthd.cli.times import local
 
 
-@click.command()
+@click.command(short_help="Sign for a task; without a name: what is asked for.")
 @click.argument("name", required=False)
 @click.option("--note", default="", help="What was done or found.")
 @click.option("--link", default="", help="To a ticket, a protocol, a recording.")
@@ -50,6 +50,9 @@ def _list(url: str, output: str) -> int:
     found = every("/attestations", {"state": "open"}, url)
     if output == "json":
         print_json(found)
+        return 0
+    if not found:
+        click.echo("nothing waits to be signed for")
         return 0
     rows = [
         (plain(a["id"]), plain(a["check"]), a["state"], local(a["due_by"]), plain(a["who"]), plain(a["title"]))

@@ -19,7 +19,7 @@ from healthd.model.catalogue import Check
 from healthd.model.units import format_duration
 
 
-@click.command()
+@click.command(short_help="Is the catalogue right? Every mistake with file and line.")
 @click.argument("paths", nargs=-1)
 @click.option("--strict", is_flag=True, help="Warnings count as problems.")
 def validate(paths: tuple[str, ...], strict: bool) -> int:
@@ -33,12 +33,13 @@ def validate(paths: tuple[str, ...], strict: bool) -> int:
     if (places := sorted(locations(catalogue))) and (problem := obstacle(settings)):
         click.echo(f"note: checks looked at from {', '.join(places)} would be UNKNOWN here: {problem}", err=True)
     for system in catalogue.systems.values():
-        asked = f", {len(system.tasks)} attestations" if system.tasks else ""
-        click.echo(f"{system.name}: {len(system.checks)} checks, {len(system.cadences)} cadences{asked}")
+        asked = f", {_many(len(system.tasks), 'attestation')}" if system.tasks else ""
+        known = f"{_many(len(system.checks), 'check')}, {_many(len(system.cadences), 'cadence')}"
+        click.echo(f"{system.name}: {known}{asked}")
     return 1 if strict and catalogue.warnings else 0
 
 
-@click.command("list")
+@click.command("list", short_help="The checks: when each runs, and what it looks with.")
 @click.option("--system", help="Only this system.")
 @click.option("--cadence", help="Only this cadence.")
 @checks_option
@@ -63,7 +64,7 @@ def list_(system: str, cadence: str, folders: tuple[str, ...], output: str) -> i
     return 0
 
 
-@click.command()
+@click.command(short_help="JSON Schema of catalogue files, for editors.")
 def schema() -> int:
     """JSON Schema of catalogue files, for editors (yaml-language-server)."""
     from healthd.catalogue import schema as make_schema
@@ -82,6 +83,10 @@ def when(check: Check) -> str:
     for rule in check.rules[len(check.cadences) :]:
         parts.append(f"every {format_duration(rule.every.total_seconds())}" if rule.every else " | ".join(rule.crons))
     return ", ".join(parts)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _as_json(check: Check) -> dict[str, object]:

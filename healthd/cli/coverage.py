@@ -22,7 +22,7 @@ from healthd.coverage.render import as_html, as_json, as_markdown, dangling_line
 _STYLES = {State.COVERED: "green", State.OFF: "dim", State.DIFFERS: "red", State.UNCOVERED: "red"}
 
 
-@click.command()
+@click.command(short_help="What the runbook documents, and what takes care of it.")
 @click.argument("systems", nargs=-1)
 @click.option("--uncovered", is_flag=True, help="Only what is not covered as documented.")
 @click.option(
@@ -72,7 +72,7 @@ def _print(shown: Coverage, whole: Coverage) -> None:
     for part in shown.documents:
         for heading, items in part.by_heading():
             rows = [_row(item) for item in items]
-            print_table(("STATE", "ITEM", "DOCUMENTED", "COVERED BY"), rows, f"{part.document.name}: {heading}")
+            print_table(("STATE", "ITEM", "DOCUMENTED", "COVERED BY"), rows, plain(f"{part.document.name}: {heading}"))
             click.echo()
     for name in shown.unindexed:
         click.echo(f"{name}: no runbook section")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from healthd.cli.common import STYLES, format_option, plain, print_json, print_table, shown
-from healthd.cli.remote import every, get, url_option
+from healthd.cli.remote import every, get, part, url_option
 from healthd.model.outcomes import Level
 from healthd.model.units import format_duration
 
@@ -24,24 +24,30 @@ SHOWN_LINES = 20  # of each piece of evidence
 @url_option
 def incidents(everything: bool, system: str, limit: int, output: str, url: str | None) -> int:
     """List open incidents, the newest first. The exit code is the worst level of the open ones, 0 without any."""
-    asked = {"system": system} | ({} if everything else {"open": "true"})
-    found = every("/incidents", asked, url, limit)
+    opened = every("/incidents", {"system": system, "open": "true"}, url)
+    found = every("/incidents", {"system": system}, url, limit) if everything else opened[:limit]
+    if system and not found:
+        get(
+            "/checks", {"system": system, "limit": "1"}, url
+        )  # refused with the nearest when there is none of that name
     if output == "json":
         print_json(found)
     elif found:
         print_table(("incident", "level", "severity", "since", "", "acknowledged", "what"), map(_row, found))
+        if len(opened) > limit and not everything:
+            click.echo(f"the newest {limit} of {len(opened)}: --limit shows more", err=True)
     else:
         click.echo("no incidents" if everything else "no open incidents")
-    return max((int(_level(i)) for i in found if i["open"]), key=lambda n: Level(n).badness, default=0)
+    return max((int(_level(i)) for i in opened), key=lambda n: Level(n).badness, default=0)
 
 
-@click.command()
+@click.command(short_help="Show one: diagnosis, timeline, steps of its playbook.")
 @click.argument("incident_id")
 @format_option
 @url_option
 def incident(incident_id: str, output: str, url: str | None) -> int:
     """Show INCIDENT_ID: diagnosis, timeline, and the steps its playbook suggests. Exit code: its level, 0 once over."""
-    found = get(f"/incidents/{incident_id}", url=url).json()
+    found = get(f"/incidents/{part(incident_id, 'incident')}", url=url).json()
     if output == "json":
         print_json(found)
     else:
@@ -50,12 +56,12 @@ def incident(incident_id: str, output: str, url: str | None) -> int:
     return int(_level(found)) if found["open"] else 0
 
 
-@click.command()
+@click.command(short_help="Print a post-mortem of an incident in Markdown.")
 @click.argument("incident_id")
 @url_option
 def postmortem(incident_id: str, url: str | None) -> int:
     """Print a post-mortem of INCIDENT_ID in Markdown, filled in as far as the daemon knows."""
-    click.echo(shown(get(f"/incidents/{incident_id}/postmortem", url=url).text), nl=False)
+    click.echo(shown(get(f"/incidents/{part(incident_id, 'incident')}/postmortem", url=url).text), nl=False)
     return 0
 
 
@@ -77,7 +83,7 @@ def _row(found: Mapping[str, Any]) -> Sequence[str]:
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     level = _level(found)
-    state = click.style(level.name, fg=STYLES[level]) if found["open"] else f"over since {found['resolved_at']}"
+    state = level.name if found["open"] else f"over since {found['resolved_at']}"
     severity = f" {found['severity']}" if found["severity"] else ""
     yield f"{found['id']}: {state}{severity}: {found['title']}"
     yield f"  {found['reason']}"

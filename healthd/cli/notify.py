@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from healthd.cli.common import Refused, catalogue_or_refuse, channels_or_refuse, checks_option, settings_or_refuse
-from healthd.cli.remote import get, url_option
+from healthd.cli.remote import get, part, url_option
 from healthd.model.catalogue import ChannelSpec
 from healthd.model.incidents import Message
 from healthd.settings import Settings
 
 
-@click.command("notify-test")
+@click.command("notify-test", short_help="Send a test message; without a channel: list the channels.")
 @click.argument("channel", required=False)
 @click.option("--all", "every", is_flag=True, help="All configured channels.")
 @click.option("--template", metavar="FILE", help="Try this template: its first line is the title, the rest the text.")
@@ -87,7 +87,7 @@ def _body(settings: Settings, incident: str | None, url: str | None, now: dateti
 
     if incident is None:
         return sample_body(now, settings.public_url)
-    found: Mapping[str, Any] = get(f"/incidents/{incident}/message", url=url).json()
+    found: Mapping[str, Any] = get(f"/incidents/{part(incident, 'incident')}/message", url=url).json()
     return found
 
 

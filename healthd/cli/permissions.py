@@ -26,7 +26,7 @@ class _Names:
     sql_role: str
 
 
-@click.command()
+@click.command(short_help="The least Roles, IAM policies and SQL grants it needs.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--kind", "kinds", type=click.Choice(["kubernetes", "aws", "sql"]), multiple=True, help="Only these.")
 @click.option(

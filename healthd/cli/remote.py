@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 import httpx
@@ -14,6 +16,9 @@ from healthd.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATIENCE = 30.0  # seconds
+FOREIGN = "what answers there is not healthd's API; --url says where that is"
+KINDS = ("application/json", "application/problem+json", "text/markdown")  # what the API answers
+_NUMBER = re.compile(r"^\[[^]]*\] ")  # of an error: [Errno 111]
 PAGE, MOST = 500, 10_000  # entries of a list: in one answer, and altogether
 
 
@@ -43,11 +48,20 @@ def every(path: str, parameters: Mapping[str, str], url: str | None = None, most
     after: dict[str, str] = {}
     while len(found) < most:
         said = get(path, {**parameters, **after, "limit": str(min(PAGE, most - len(found)))}, url).json()
+        if not isinstance(said, dict) or "next" not in said:
+            raise Refused(FOREIGN)
         found += said[path.strip("/")]
         if not said["next"]:
             break
         after = {"after": said["next"]}
     return found
+
+
+def part(text: str, what: str) -> str:
+    """What somebody typed, as one part of a path. Refused when it cannot be one."""
+    if "/" in text or not text.strip("."):
+        raise Refused(f"{text!r} is no {what}")
+    return quote(text, safe="")
 
 
 def given(**fields: str) -> dict[str, str]:
@@ -56,20 +70,38 @@ def given(**fields: str) -> dict[str, str]:
 
 
 def call(method: str, path: str, url: str | None = None, **request: Any) -> httpx.Response:
-    """One request with the token of the settings. Refused when there is no answer, or it is an error."""
+    """One request with the token of the settings, to this machine past any proxy. Refused when there is no answer, or
+    it is an error."""
     settings = settings_or_refuse()
     scheme = "https" if settings.tls_cert else "http"
     base = (url or f"{scheme}://{settings.host}:{settings.port}").rstrip("/")
     headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {}
     try:
         answer = httpx.request(
-            method, f"{base}/api/v1{path}", headers=headers, timeout=PATIENCE, verify=_trust(settings, url), **request
-        )
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise Refused(f"no answer from {base}: {type(error).__name__}; is `healthd run` running?") from None
+            method, f"{base}/api/v1{path}", headers=headers, timeout=PATIENCE, verify=_trust(settings, url),
+            trust_env=bool(url), **request,
+        )  # fmt: skip
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+        raise Refused(f"--url: {url!r} is not an address; write it like http://127.0.0.1:9780") from None
+    except (httpx.HTTPError, OSError) as error:
+        raise Refused(f"no answer from {base}: {_trouble(error)}") from None
+    if not answer.headers.get("content-type", "").startswith(KINDS):
+        raise Refused(f"{base} answers {answer.status_code}: {FOREIGN}")
     if not answer.is_success:
         raise Refused(_reason(answer))
     return answer
+
+
+def _trouble(error: Exception) -> str:
+    """Why there is no answer, and what would help."""
+    said = _NUMBER.sub("", str(error)).removesuffix(".")
+    if "[SSL" in str(error):
+        return f"{said}; does it speak TLS, with a certificate that is trusted here?"
+    if isinstance(error, httpx.ConnectError):
+        return f"{said}; is `healthd run` running there?"
+    if isinstance(error, httpx.TimeoutException):
+        return f"none within {PATIENCE:.0f} s"
+    return f"{said}; does it speak TLS? Then its address begins with https://"
 
 
 def _trust(settings: Settings, url: str | None) -> ssl.SSLContext | bool:
@@ -81,7 +113,7 @@ def _trust(settings: Settings, url: str | None) -> ssl.SSLContext | bool:
     return pinned(settings.tls_cert.read_text())
 
 
-@click.command()
+@click.command(short_help="Acknowledge an open incident.")
 @click.argument("incident_id")
 @click.option("--note", default="", help="What you are doing about it.")
 @click.option("--by", "actor", envvar="USER", default="cli", help="Who (default: $USER).")
@@ -89,7 +121,7 @@ def _trust(settings: Settings, url: str | None) -> ssl.SSLContext | bool:
 def ack(incident_id: str, note: str, actor: str, url: str | None) -> int:
     """Acknowledge an open incident, through the daemon's API (HEALTHD_TOKEN)."""
     try:
-        post(f"/incidents/{incident_id}/acknowledge", {"actor": actor, "note": note}, url)
+        post(f"/incidents/{part(incident_id, 'incident')}/acknowledge", {"actor": actor, "note": note}, url)
     except Refused as refused:
         raise Refused(f"{incident_id}: {refused.message}") from None
     click.echo(f"{incident_id}: acknowledged by {actor}")

@@ -12,7 +12,7 @@ from healthd.cli.common import Refused, shown
 from healthd.cli.remote import get, url_option
 
 
-@click.command()
+@click.command(short_help="Print the newest report of a checklist.")
 @click.argument("system")
 @click.argument("cadence")
 @click.option("--format", "output", type=click.Choice(["markdown", "json"]), default="markdown", show_default=True)
@@ -30,6 +30,7 @@ def report(system: str, cadence: str, output: str, preview: bool, url: str | Non
     else:
         entries = get("/reports", {**wanted, "limit": "1"}, url).json()["reports"]
         if not entries:
+            get("/reports/preview", wanted, url)  # refused with the nearest when there is nothing of that name
             raise Refused(f"no report of {system} {cadence} yet; see `healthd next`, or add --now")
         path, asked = f"/reports/{entries[0]['id']}", {}
         found = get(path, asked, url)

@@ -22,7 +22,7 @@ from healthd.cli.common import (
     print_table,
     settings_or_refuse,
 )
-from healthd.model.catalogue import Catalogue, Route
+from healthd.model.catalogue import Catalogue, Route, System
 from healthd.model.outcomes import Level
 from healthd.notify import CHANNELS, wants
 from healthd.notify.routes import INCIDENT, Subject, Trial, attempts, chosen
@@ -31,7 +31,7 @@ LEVELS = {level.name.lower(): level for level in (Level.WARNING, Level.CRITICAL,
 KINDS = (INCIDENT, "report", "attestation", "window", "silence", "postmortem")
 
 
-@click.command("route-test")
+@click.command("route-test", short_help="Where an incident or a notice would be told, and why.")
 @click.option("--check", metavar="SYSTEM/NAME", help="An incident of this check: its system, severity and labels.")
 @click.option("--system", help="Of this system (default: the check's, or the only one).")
 @click.option("--severity", help="Default: the check's at that level.")
@@ -96,7 +96,9 @@ def route_test(
     else:
         _print(subject, at, rows)
         shown = [f"{name} (from {_local(held[name], subject.zone)})" if name in held else name for name in told]
-        click.echo(f"told: {', '.join(shown) or 'nobody'}" + ("" if trials else "; there are no routes: all channels"))
+        click.echo(
+            f"told: {', '.join(shown) or 'nobody'}" + ("" if trials else f"; there are no routes: {_all(specs)}")
+        )
     return 0 if told else 1
 
 
@@ -120,6 +122,7 @@ def _subject(
     name = system or (check.system if check else next(iter(catalogue.systems)) if len(catalogue.systems) == 1 else "")
     if not name:
         raise Refused(f"--system or --check is needed; there are {', '.join(catalogue.systems)}")
+    _named_or_refuse(catalogue.systems[name], severity, cadence)
     if severity is None and check:
         severity = check.severity if level == "critical" else check.warning_severity
     pairs = dict(_label(text) for text in labels)
@@ -134,6 +137,16 @@ def _subject(
         labels={**(check.labels if check else {}), **pairs},
         zone=zone,
     )
+
+
+def _named_or_refuse(system: System, severity: str | None, cadence: str) -> None:
+    """Refused for what nothing of the system has: where that would be told says nothing."""
+    used = (name for check in system.checks for name in (check.severity, check.warning_severity) if name)
+    severities = dict.fromkeys((*system.severities, *used))
+    for kind, given, known in (("severity", severity, severities), ("cadence", cadence, system.cadences)):
+        if given and given not in known:
+            there = f"; there is {', '.join(known)}" if known else ""
+            raise Refused(f"no {kind} {given!r} in {system.name}{there}")
 
 
 def _whole(catalogue: Catalogue, check_id: str) -> str:
@@ -170,6 +183,10 @@ def _row(number: int, trial: Trial, able: Collection[str], specs: Collection[str
         "matched": trial.reached and not trial.failed,
         "notes": notes,
     }
+
+
+def _all(specs: Collection[str]) -> str:
+    return "all channels that take this" if specs else "all channels, and none is configured"
 
 
 def _result(trial: Trial) -> str:

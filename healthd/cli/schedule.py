@@ -21,7 +21,7 @@ from healthd.model.units import UnitError, format_duration, parse_duration
 from healthd.schedule import upcoming
 
 
-@click.command("next")
+@click.command("next", short_help="The coming calendar runs, and what people are to attest.")
 @click.option("--until", default="7d", show_default=True, help="How far ahead: 12h, 7d, 400d.")
 @click.option("--from", "start", metavar="TIME", help="From this moment, ISO 8601 (default: now).")
 @click.option("--system", help="Only this system.")
@@ -61,7 +61,10 @@ def next_(until: str, start: str, system: str, folders: tuple[str, ...], output:
         task = " (attestation)" if check_id in catalogue.tasks else ""
         what = plain(check_id + task)
         rows.append((f"{local:%a %Y-%m-%d %H:%M %Z}", f"in {wait}", plain(cadence or "own rule"), what))
-    print_table(("WHEN", "", "CADENCE", "CHECK"), rows)
+    if rows:
+        print_table(("WHEN", "", "CADENCE", "CHECK"), rows)
+    else:
+        click.echo(f"no calendar runs in the {format_duration(ahead.total_seconds())} from {now:%Y-%m-%d %H:%M} UTC on")
     every: dict[str, int] = {}
     for check in checks:
         if check.interval is not None and check.enabled:

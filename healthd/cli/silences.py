@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, every, given, post, url_option
-from healthd.cli.times import local, moment
+from healthd.cli.common import Refused, format_option, plain, print_json, print_table
+from healthd.cli.remote import by_option, every, given, part, post, url_option
+from healthd.cli.times import length, local, moment
 
 
-@click.group()
+@click.group(short_help="Keep incidents quiet for a while.")
 def silence() -> None:
     """Keep incidents quiet for a while: they are recorded and shown, and nobody is told.
 
@@ -17,7 +17,7 @@ def silence() -> None:
     """
 
 
-@silence.command()
+@silence.command(short_help="Silence incidents that meet all matchers.")
 @click.argument("matchers", nargs=-1, required=True, metavar="MATCHER...")
 @click.option("--reason", required=True, help="Why, for those who wonder why nobody was told.")
 @click.option("--for", "duration", default="", help="How long: 30m, 2h, 3d (default: 1h).")
@@ -39,6 +39,8 @@ def add(
     A matcher names system, check, severity, level, playbook, incident or a label of the check. = and != take globs,
     =~ and !~ regular expressions for the whole value. A word alone is a check.
     """
+    if duration and until:
+        raise Refused("--for and --until both say when it ends: give one of them")
     made = post(
         "/silences",
         {
@@ -48,7 +50,7 @@ def add(
             **given(
                 starts_at=moment(start, "--from"),
                 ends_at=moment(until, "--until"),
-                duration=duration or ("" if until else "1h"),
+                duration=length(duration, "--for") or ("" if until else "1h"),
             ),
         },
         url,
@@ -72,6 +74,9 @@ def list_(expired: bool, url: str, output: str) -> int:
     if output == "json":
         print_json(found)
         return 0
+    if not found:
+        click.echo("no silence is over" if expired else "nothing is silenced")
+        return 0
     rows = [
         (
             plain(s["id"]),
@@ -94,6 +99,6 @@ def list_(expired: bool, url: str, output: str) -> int:
 def expire(ids: tuple[str, ...], actor: str, url: str) -> int:
     """End silences now. What is still open is told."""
     for silence_id in ids:
-        post(f"/silences/{silence_id}/end", {"actor": actor}, url)
+        post(f"/silences/{part(silence_id, 'silence')}/end", {"actor": actor}, url)
         click.echo(f"{silence_id}: over")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from healthd.cli.common import Refused
+from healthd.model.units import UnitError, parse_duration
 
 
 def local(text: str | None) -> str:
@@ -21,3 +22,12 @@ def moment(text: str, option: str) -> str:
     except ValueError:
         raise Refused(f"{option}: {text!r} is not a time; expected something like 2026-03-29T22:00Z") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat()
+
+
+def length(text: str, option: str) -> str:
+    """A duration as a person types it, for the API; "" for "". Raises Refused."""
+    try:
+        parse_duration(text or "0")
+    except UnitError as error:
+        raise Refused(f"{option}: {error}") from None
+    return text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from healthd.cli.common import format_option, plain, print_json, print_table
-from healthd.cli.remote import by_option, every, given, post, url_option
-from healthd.cli.times import local, moment
+from healthd.cli.common import Refused, format_option, plain, print_json, print_table
+from healthd.cli.remote import by_option, every, given, part, post, url_option
+from healthd.cli.times import length, local, moment
 
 
-@click.group()
+@click.group(short_help="Maintenance windows of a system.")
 def window() -> None:
     """Maintenance windows: while one is open nobody is told of its system's incidents; all are recorded.
 
@@ -46,6 +46,8 @@ def add(
     \b
     healthd window add shop --from 2026-03-29T22:00Z --for 2h --reason "PostgreSQL 16"
     """
+    if bool(duration) == bool(until):
+        raise Refused("either --for or --until says when it ends: give one of them")
     made = post(
         "/windows",
         {
@@ -56,8 +58,8 @@ def add(
             **given(
                 starts_at=moment(start, "--from"),
                 ends_at=moment(until, "--until"),
-                duration=duration,
-                notice=notice,
+                duration=length(duration, "--for"),
+                notice=length(notice, "--notice"),
             ),
         },
         url,
@@ -81,6 +83,9 @@ def list_(system: str, past: bool, url: str, output: str) -> int:
     if output == "json":
         print_json(found)
         return 0
+    if not found:
+        click.echo("no window is over" if past else "no window is open, or planned in the next two weeks")
+        return 0
     rows = [
         (plain(w["id"]), w["state"], w["system"], local(w["starts_at"]), local(w["ends_at"]), plain(w["title"]))
         for w in found
@@ -96,6 +101,6 @@ def list_(system: str, past: bool, url: str, output: str) -> int:
 def end(ids: tuple[str, ...], actor: str, url: str) -> int:
     """End windows early, or call off those to come. Of the catalogue's just this occurrence."""
     for window_id in ids:
-        ended = post(f"/windows/{window_id}/end", {"actor": actor}, url).json()
+        ended = post(f"/windows/{part(window_id, 'window')}/end", {"actor": actor}, url).json()
         click.echo(f"{window_id}: {ended['state']}")
     return 0

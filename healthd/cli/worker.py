@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from healthd.workers.worker import Worker
 
 
-@click.command()
+@click.command(short_help="Look from one location, for a daemon elsewhere.")
 @click.option("--location", required=True, help="Where it runs: makes the looks of checks with this `location:`.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, help="Looks at once, of all types."
@@ -64,8 +64,10 @@ def _location_or_refuse(location: str) -> None:
     from healthd.catalogue.problems import RefusedError
     from healthd.catalogue.shapes import AT_DAEMON
 
+    if not location:
+        raise Refused("--location: an empty name is none; it is written as in the catalogue, such as eu-west")
     try:
-        read_location(location or "?")
+        read_location(location)
     except RefusedError as refusal:
         raise Refused(f"--location: {refusal}; {refusal.hint}") from None
     if location == AT_DAEMON:

@@ -33,12 +33,12 @@ class _SandboxGroup(click.Group):
             raise click.ClickException(str(error)) from None
 
 
-@click.group(cls=_SandboxGroup)
+@click.group(cls=_SandboxGroup, short_help="Try healthd against an emulated production.")
 def sandbox() -> None:
     """Try healthd against an emulated production on this machine: break it, watch, mend it."""
 
 
-@sandbox.command()
+@sandbox.command(short_help="Start one, with healthd watching it; until Ctrl-C.")
 @click.argument("system", default=DEFAULT)
 @_folder
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of healthd's page.  [default: 9780, or a free one]")
@@ -102,7 +102,7 @@ def status(system: str | None, folder: Path | None) -> None:
     click.echo(f"Broken: {', '.join(told['broken']) or 'nothing'}")
 
 
-@sandbox.command(name="list")
+@sandbox.command(name="list", short_help="What can be broken, and what should notice it.")
 @click.argument("system", required=False)
 @_folder
 def list_(system: str | None, folder: Path | None) -> None:
