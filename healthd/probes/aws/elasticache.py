@@ -15,7 +15,7 @@ from healthd.probes import base
 from healthd.probes.aws.ages import age
 from healthd.probes.aws.operations import Operation
 from healthd.probes.aws.params import AwsParams
-from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
+from healthd.probes.aws.probe import Asker, AwsProbe, count_of, if_told, text_of
 from healthd.probes.base import MeasureInfo, Observation, ProbeError
 
 GROUPS = Operation(
@@ -102,10 +102,11 @@ class ElastiCacheProbe(AwsProbe):
             _only(await aws.items(CLUSTERS, CacheClusterId=name, ShowCacheNodeInfo=True), params) for name in members
         ]
         found |= _describe(thing or clusters[0], clusters)
+        untold = ""
         if params.snapshots:
-            found["snapshot_age"] = await _snapshot_age(params, aws)
-        note = "" if found["available"] else str(found["status"])
-        return Observation(self.measured(found), _evidence(clusters), note)
+            found["snapshot_age"], untold = await if_told("snapshots", _snapshot_age(params, aws))
+        status = "" if found["available"] else str(found["status"])
+        return Observation(self.measured(found), _evidence(clusters), "; ".join(filter(None, (status, untold))))
 
 
 def _only(found: list[dict[str, Any]], params: ElastiCacheParams) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from healthd.probes.aws.params import AwsParams
 from healthd.probes.base import MeasureInfo, Measurement, Observation, ProbeContext, ProbeError
 from healthd.probes.network import no_answer, patience
 
-__all__ = ["Asker", "AwsProbe", "at", "count_of", "text_of"]
+__all__ = ["Asker", "AwsProbe", "at", "count_of", "if_told", "text_of"]
 
 T = TypeVar("T")
 _PAGES_MAX = 500
@@ -124,6 +124,14 @@ class Asker:
             host = (params.endpoint_url or f"{operation.service} in {where}").rpartition("/")[2]
             return explain_failure(error, profile=params.profile, region=where, host=host)
         return error
+
+
+async def if_told(what: str, asking: Awaitable[T]) -> tuple[T | None, str]:
+    """What is worth having beside the rest, and "". None, and a note with the reason, where AWS does not tell."""
+    try:
+        return await asking, ""
+    except ProbeError as error:
+        return None, f"no {what}: {error.reason}"
 
 
 def at(page: Mapping[str, Any], path: str) -> Any:

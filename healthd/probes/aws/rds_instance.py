@@ -20,7 +20,7 @@ from healthd.probes.aws.metric_query import Metric, Query
 from healthd.probes.aws.metrics import GET_METRIC_DATA, ask_metrics
 from healthd.probes.aws.operations import Fields, Operation
 from healthd.probes.aws.params import AwsParams
-from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
+from healthd.probes.aws.probe import Asker, AwsProbe, count_of, if_told, text_of
 from healthd.probes.base import MeasureInfo, Observation
 
 DESCRIBE_MAINTENANCE = Operation(
@@ -97,23 +97,22 @@ class RdsInstanceProbe(AwsProbe):
         return {"DBInstanceIdentifier": (params.instance,)}
 
     async def look(self, params: RdsInstanceParams, aws: Asker) -> Observation:
-        """Describe it, and ask for the rest at the same time."""
+        """Describe it, and ask for the rest at the same time. Whether it serves is told whatever the rest says."""
         instance = await the_instance(aws, params.instance)
-        due, free = await asyncio.gather(_maintenance(instance, params, aws), _free(params, aws))
+        (due, no_maintenance), (free, no_storage) = await asyncio.gather(
+            if_told("maintenance", _maintenance(instance, params, aws)), if_told("storage", _free(params, aws))
+        )
         found = _describe(instance, aws)
-        if params.maintenance:
+        if params.maintenance and due is not None:
             found["pending_maintenance"] = len(due)
         if free is not None:
             found["storage_free_bytes"] = free
             found["storage_free_ratio"] = free / (instance["AllocatedStorage"] * _GIB)
-        return Observation(self.measured(found), _evidence(due, instance), _note(params, found))
-
-
-def _note(params: RdsInstanceParams, found: Mapping[str, float | str | None]) -> str:
-    if not found["available"]:
-        return str(found["status"])
-    unknown = params.storage and "storage_free_bytes" not in found
-    return "CloudWatch has no FreeStorageSpace of the last 15 minutes" if unknown else ""
+        elif params.storage and not no_storage:
+            no_storage = "CloudWatch has no FreeStorageSpace of the last 15 minutes"
+        status = "" if found["available"] else str(found["status"])
+        note = "; ".join(filter(None, (status, no_maintenance, no_storage)))
+        return Observation(self.measured(found), _evidence(due or [], instance), note)
 
 
 def _describe(instance: Mapping[str, Any], aws: Asker) -> dict[str, float | str | None]:

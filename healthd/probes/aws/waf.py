@@ -14,7 +14,7 @@ from healthd.model.units import Unit
 from healthd.probes import base
 from healthd.probes.aws.operations import Operation
 from healthd.probes.aws.params import AwsParams
-from healthd.probes.aws.probe import Asker, AwsProbe, count_of, text_of
+from healthd.probes.aws.probe import Asker, AwsProbe, count_of, if_told, text_of
 from healthd.probes.base import MeasureInfo, Observation, OneOrMany, ProbeError
 
 _PLACE = ("NextMarker", "NextMarker")
@@ -79,10 +79,11 @@ class WafProbe(AwsProbe):
     async def look(self, params: WafParams, aws: Asker) -> Observation:
         """Find them by name, then read them."""
         missing: list[str] = []
+        note = ""
         measurements: list[Measurement] = []
         evidence: tuple[Evidence, ...] = ()
         if params.web_acl is not None:
-            found, lines = await self._acl(params, aws)
+            found, lines, note = await self._acl(params, aws)
             measurements += self.measured(found)
             missing += [] if found else [f"web ACL {params.web_acl}"]
             evidence = (Evidence("Rules", "\n".join(lines)[:1000]),) if lines else ()
@@ -97,23 +98,25 @@ class WafProbe(AwsProbe):
                 addresses = len(answer[0]["IPSet"].get("Addresses", ()))
                 measurements.append(Measurement("addresses", float(addresses), Unit.COUNT, name))
         measurements += self.measured({"missing_count": len(missing)})
-        return Observation(tuple(measurements), evidence, f"no {', no '.join(missing)}" if missing else "")
+        notes = [*(f"no {name}" for name in missing), *([note] if note else ())]
+        return Observation(tuple(measurements), evidence, ", ".join(notes))
 
     async def _listed(self, operation: Operation, params: WafParams, aws: Asker) -> list[dict[str, Any]]:
         pages = await aws.pages(operation, region=params.where, Scope=params.scope, Limit=100)
         return [item for page in pages for item in page.get(operation.items, ())]
 
-    async def _acl(self, params: WafParams, aws: Asker) -> tuple[dict[str, float | str | None], list[str]]:
+    async def _acl(self, params: WafParams, aws: Asker) -> tuple[dict[str, float | str | None], list[str], str]:
+        """What is measured of it, a line for each rule, and a note."""
         known = {acl["Name"]: acl for acl in await self._listed(LIST_ACLS, params, aws)}
         if params.web_acl not in known:
-            return {}, []
+            return {}, [], ""
         listed = known[params.web_acl]
         which = {"Name": params.web_acl, "Scope": params.scope, "Id": listed["Id"]}
         answer = await aws.pages(GET_ACL, region=params.where, **which)
         if not answer:
             raise ProbeError(f"the web ACL {params.web_acl!r} vanished while it was looked at", "missing")
         acl = answer[0]["WebACL"]
-        resources = await self._resources(params, listed["ARN"], aws)
+        resources, note = await if_told("resources", self._resources(params, listed["ARN"], aws))
         rules = acl.get("Rules", ())
         found: dict[str, float | str | None] = {
             "rules": len(rules),
@@ -122,7 +125,7 @@ class WafProbe(AwsProbe):
             "default_action": "block" if "Block" in acl.get("DefaultAction", {}) else "allow",
             "resources": resources,
         }
-        return found, [f"{rule.get('Priority')} {rule['Name']}: {_action(rule)}" for rule in rules]
+        return found, [f"{rule.get('Priority')} {rule['Name']}: {_action(rule)}" for rule in rules], note
 
     async def _resources(self, params: WafParams, arn: str, aws: Asker) -> float | None:
         if params.scope == "CLOUDFRONT":

@@ -273,6 +273,10 @@ async def test_lists_that_boto_cannot_page(moto: MotoServer, through: Through) -
 
 @pytest.mark.probe_failure("waf")
 async def test_a_web_acl_that_may_not_be_read(moto: MotoServer, acl: str, through: Through) -> None:
+    moto.answers["wafv2", "ListResourcesForWebACL"] = deny
+    observation = await (await through("waf"))(web_acl=acl)
+    assert (values(observation)["rules"], "resources" in values(observation)) == (2, False)
+    assert observation.note.startswith("no resources: forbidden: needs wafv2:ListResourcesForWebACL")
     moto.answers["wafv2", "GetWebACL"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs wafv2:GetWebACL"):
         await (await through("waf"))(web_acl=acl)

@@ -17,6 +17,10 @@ from tests.servers.aws import MotoServer, Refusal
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
+def deny(_: dict[str, Any]) -> dict[str, Any]:
+    raise Refusal("AccessDenied", "not authorized", 403)
+
+
 @pytest.fixture
 def instance(moto: MotoServer) -> str:
     moto.client("rds").create_db_instance(
@@ -41,6 +45,20 @@ async def test_an_instance_that_does_not_serve(moto: MotoServer, instance: str, 
     moto.client("rds").stop_db_instance(DBInstanceIdentifier=instance)
     observation = await (await through("rds_instance"))(instance=instance)
     assert (values(observation)["available"], observation.note) == (0, "stopped")
+
+
+async def test_whether_it_serves_is_told_without_the_rest(moto: MotoServer, instance: str, through: Through) -> None:
+    moto.answers["rds", "DescribePendingMaintenanceActions"] = deny
+    moto.answers["cloudwatch", "GetMetricData"] = deny
+    observation = await (await through("rds_instance"))(instance=instance, storage=True)
+    found = values(observation)
+    assert (found["available"], "pending_maintenance" in found, "storage_free_bytes" in found) == (1, False, False)
+    told = ("no maintenance: forbidden: needs rds:DescribePendingMaintenanceActions", "no storage: forbidden: needs")
+    assert all(words in observation.note for words in (*told, "cloudwatch:GetMetricData"))
+    del moto.answers["rds", "DescribePendingMaintenanceActions"]  # moto's own answer: a page
+    observation = await (await through("rds_instance"))(instance=instance)
+    assert values(observation)["available"] == 1
+    assert observation.note.startswith("no maintenance: ")
 
 
 async def test_what_only_rds_tells(moto: MotoServer, through: Through) -> None:
@@ -132,9 +150,6 @@ async def test_no_snapshot_is_an_answer(moto: MotoServer, through: Through) -> N
 
 @pytest.mark.probe_failure("rds_snapshots")
 async def test_snapshots_that_may_not_be_listed(moto: MotoServer, through: Through) -> None:
-    def deny(_: dict[str, Any]) -> dict[str, Any]:
-        raise Refusal("AccessDenied", "not authorized", 403)
-
     moto.answers["rds", "DescribeDBSnapshots"] = deny
     with pytest.raises(ProbeError, match="forbidden: needs rds:DescribeDBSnapshots"):
         await (await through("rds_snapshots"))(instance="db")
@@ -203,10 +218,6 @@ async def test_reading_stops_at_max_bytes(moto: MotoServer, through: Through) ->
 @pytest.mark.probe_failure("rds_logs")
 async def test_log_files_that_may_not_be_read(moto: MotoServer, through: Through) -> None:
     serve_log(moto, LOG)
-
-    def deny(_: dict[str, Any]) -> dict[str, Any]:
-        raise Refusal("AccessDenied", "", 403)
-
     moto.answers["rds", "DownloadDBLogFilePortion"] = deny
     look = await through("rds_logs")
     look.looker.now = NOW
