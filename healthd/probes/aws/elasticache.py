@@ -92,14 +92,15 @@ class ElastiCacheProbe(AwsProbe):
         found: dict[str, float | str | None] = {}
         thing: Mapping[str, Any] = {}
         if params.replication_group:
-            thing = _only(await aws.items(GROUPS, ReplicationGroupId=params.replication_group), params)
+            thing = _only(await aws.items(GROUPS, ReplicationGroupId=params.replication_group), params, aws)
             members = thing.get("MemberClusters", [])
             found |= {
                 "multi_az": thing.get("MultiAZ") == "enabled",
                 "automatic_failover": thing.get("AutomaticFailover"),
             }
         clusters = [
-            _only(await aws.items(CLUSTERS, CacheClusterId=name, ShowCacheNodeInfo=True), params) for name in members
+            _only(await aws.items(CLUSTERS, CacheClusterId=name, ShowCacheNodeInfo=True), params, aws)
+            for name in members
         ]
         found |= _describe(thing or clusters[0], clusters)
         untold = ""
@@ -109,9 +110,10 @@ class ElastiCacheProbe(AwsProbe):
         return Observation(self.measured(found), _evidence(clusters), "; ".join(filter(None, (status, untold))))
 
 
-def _only(found: list[dict[str, Any]], params: ElastiCacheParams) -> dict[str, Any]:
+def _only(found: list[dict[str, Any]], params: ElastiCacheParams, aws: Asker) -> dict[str, Any]:
     if not found:
-        raise ProbeError(f"there is no ElastiCache {params.replication_group or params.cluster!r}", "missing")
+        name, region = params.replication_group or params.cluster, aws.account.region("elasticache")
+        raise ProbeError(f"there is no ElastiCache {name!r} in {region}", "missing")
     return found[0]
 
 

@@ -24,6 +24,6 @@ async def the_instance(aws: Asker, name: str) -> dict[str, Any]:
     """The description of one instance. Raises ProbeError (missing) when there is none of that name."""
     found = await aws.items(DESCRIBE_INSTANCES, DBInstanceIdentifier=name)
     if not found:
-        raise ProbeError(f"there is no RDS instance {name!r}", "missing")
+        raise ProbeError(f"there is no RDS instance {name!r} in {aws.account.region('rds')}", "missing")
     instance: dict[str, Any] = found[0]
     return instance

@@ -95,7 +95,7 @@ async def test_what_only_rds_tells(moto: MotoServer, through: Through) -> None:
 
 @pytest.mark.probe_failure("rds_instance")
 async def test_no_such_instance(moto: MotoServer, through: Through) -> None:
-    with pytest.raises(ProbeError, match="there is no RDS instance 'none'") as caught:
+    with pytest.raises(ProbeError, match="there is no RDS instance 'none' in eu-central-1") as caught:
         await (await through("rds_instance"))(instance="none")
     assert caught.value.kind == "missing"
 
