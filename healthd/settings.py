@@ -124,7 +124,9 @@ class Settings(BaseSettings):
     )
     public_status: bool = Field(False, description="show /status and /badge/... to everybody, whatever read_open says")
     lease: Duration = Field(
-        timedelta(seconds=8), description="how long a replica that says nothing keeps the lead, on PostgreSQL"
+        timedelta(seconds=8),
+        ge=timedelta(seconds=1),
+        description="how long a replica that says nothing keeps the lead, on PostgreSQL",
     )
     worker_lease: Duration = Field(
         timedelta(seconds=6), ge=timedelta(seconds=3), description="a worker that says nothing for so long is gone"

@@ -35,7 +35,7 @@ def test_a_bad_catalogue_at_start_names_every_mistake(new_daemon: NewDaemon) -> 
     ("settings", "words"),
     [
         ({"HEALTHD_PROT": "1"}, ["HEALTHD_PROT", "HEALTHD_PORT"]),
-        ({"HEALTHD_PORT": "http"}, ["HEALTHD_PORT"]),
+        ({"HEALTHD_PORT": "http", "HEALTHD_LEASE": "0s"}, ["HEALTHD_PORT", "HEALTHD_LEASE"]),
         ({"HEALTHD_TOKEN_FILE": "/nowhere", "HEALTHD_TOKEN": ""}, ["HEALTHD_TOKEN_FILE", "/nowhere"]),
         ({"HEALTHD_DATABASE_URL": "mysql://x/y"}, ["HEALTHD_DATABASE_URL", "postgresql://"]),
         ({"HEALTHD_WEBHOOK_URL": "http://127.0.0.1:1/"}, ["HEALTHD_WEBHOOK_SECRET"]),
