@@ -20,6 +20,7 @@ from healthd.model.tasks import end_tasks
 from healthd.model.units import parse_duration
 from healthd.notify import http, words
 from healthd.notify.context import Context
+from healthd.notify.markdown import to_plain
 from healthd.notify.webhook import check_headers
 
 HOLDS = 4  # repetitions that may fail before an alert counts as over
@@ -203,7 +204,7 @@ def _annotations(body: Mapping[str, Any]) -> dict[str, str]:
     custom = body.get("custom") or {}
     return {
         "summary": str(custom.get("title") or f"{words.system_title(body)}: {incident['title']}"),
-        "description": str(custom.get("text") or incident["reason"]),
+        "description": to_plain(words.custom_text(body)) or incident["reason"],
         "runbook_url": check["runbook_url"],
         "playbook_url": (body["playbook"] or {}).get("url", ""),
         "incident": incident["id"],

@@ -52,12 +52,14 @@ class Dressed:
         await self._channel.close()
 
     async def _filled(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        from healthd.notify.templates import TemplateProblem, fill_aside  # most channels have none
+        from healthd.notify.templates import ForIncidentsAlone, TemplateProblem, fill_aside  # most channels have none
 
         assert self._options.templates is not None
         redact = self._context.redact
         try:
             filled = await fill_aside(self._options.templates, body)
+        except ForIncidentsAlone:
+            return body
         except TemplateProblem as problem:
             self._context.observe(self._context.name, "template_failed")
             if problem.reason != self._complained:
@@ -66,7 +68,8 @@ class Dressed:
             return _noted(body, redact(f"the channel's template failed: {problem.reason}"))
         self._complained = ""
         # redacted once more: a template can put together what was not whole before
-        return {**body, "custom": {"title": redact(filled.title), "text": redact(filled.text)}}
+        custom = {"title": redact(filled.title)} | ({} if filled.own_text else {"text": redact(filled.text)})
+        return {**body, "custom": custom}
 
 
 def brief(body: Mapping[str, Any]) -> Mapping[str, Any]:

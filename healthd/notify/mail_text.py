@@ -72,14 +72,14 @@ def _line(text: str, limit: int) -> str:
 
 
 def _plain(body: Mapping[str, Any]) -> str:
-    if custom := body.get("custom"):
-        return to_plain(str(custom["text"])) + "\n"
+    if text := words.custom_text(body):
+        return to_plain(text) + "\n"
     return f"{words.headline(body)}\n\n{words.plain(body)}\n".replace("\r", "")
 
 
 def _html(body: Mapping[str, Any]) -> str:
-    if body.get("custom"):
-        inner = to_html(body["custom"]["text"])
+    if text := words.custom_text(body):
+        inner = to_html(text)
     elif words.is_notice(body):
         inner = _notice(body)
     else:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from healthd.model.incidents import ChannelError, Message
 from healthd.notify import http, words
 from healthd.notify.context import Context
+from healthd.notify.markdown import to_plain
 
 MAX_EVENT = 500_000  # bytes; the API refuses more than 512 kB
 MAX_SUMMARY = 1024
@@ -230,8 +231,8 @@ def _details(body: Mapping[str, Any]) -> dict[str, Any]:
         "suppressed": body["suppressed"],
         "source": check["source"],
     }
-    if custom := body.get("custom"):
-        details["text"] = custom["text"]
+    if text := words.custom_text(body):
+        details["text"] = to_plain(text)
     return {name: value for name, value in details.items() if value}
 
 

@@ -39,11 +39,11 @@ NOTICE_SECTIONS = 4  # of 3000 characters: a longer notice is cut, and its link 
 
 def render(body: Mapping[str, Any]) -> dict[str, Any]:
     """The whole payload of a message that stands alone."""
-    if body.get("custom"):
+    if words.custom_text(body):
         return _custom(body)
     if words.is_notice(body):
         return _notice(body)
-    blocks = [header(f"{words.sign(body)} {words.status(body)}: {body['incident']['title']}")]
+    blocks = [_title(body, f"{words.sign(body)} {words.status(body)}: {body['incident']['title']}")]
     if news := words.news(body):
         blocks.append(section(f"*{escape(news, MAX_REASON)}*"))
     blocks.append(section(escape(words.reason(body) or "No reason given.", MAX_REASON)))
@@ -64,7 +64,7 @@ def render(body: Mapping[str, Any]) -> dict[str, Any]:
 def parent(body: Mapping[str, Any], *, buttons: bool, note: str = "") -> dict[str, Any]:
     """The incident's own message, which is edited: how it stands now, whatever has just happened."""
     incident = body["incident"]
-    if body.get("custom"):
+    if words.custom_text(body):
         payload = _custom(body)
     else:
         payload = render({**body, "event": _standing(body), "update": None})
@@ -106,7 +106,7 @@ def _actions(incident: Mapping[str, Any]) -> Block:
 
 def reply(body: Mapping[str, Any]) -> dict[str, Any]:
     """What is new, as a reply in the thread of the incident's own message."""
-    if body.get("custom") or words.is_notice(body):
+    if words.custom_text(body) or words.is_notice(body):
         return render(body)
     line = f"{words.sign(body)} *{escape(words.status(body), 200)}*"
     if news := words.news(body):
@@ -134,14 +134,19 @@ def _fallback(body: Mapping[str, Any]) -> str:
 def _custom(body: Mapping[str, Any]) -> dict[str, Any]:
     """What a template made of it."""
     title = words.headline(body) or "healthd"
-    sections = to_slack(body["custom"]["text"])[:NOTICE_SECTIONS]
+    sections = to_slack(words.custom_text(body))[:NOTICE_SECTIONS]
     blocks = [header(title), *(section(text) for text in sections), *_links(body)]
     return {"text": escape(title, MAX_FALLBACK), "blocks": blocks}
 
 
+def _title(body: Mapping[str, Any], own: str) -> Block:
+    """A template's title, or else our own."""
+    return header(words.headline(body) if body.get("custom") else own)
+
+
 def _notice(body: Mapping[str, Any]) -> dict[str, Any]:
     notice = body["notice"]
-    blocks = [header(f"{words.sign(body)} {notice['title'] or notice['kind'] or 'Notice'}")]
+    blocks = [_title(body, f"{words.sign(body)} {notice['title'] or notice['kind'] or 'Notice'}")]
     sections = to_slack(notice["text"])
     blocks += [section(text) for text in sections[:NOTICE_SECTIONS]]
     rest = notice["text"].endswith("…") or len(sections) > NOTICE_SECTIONS

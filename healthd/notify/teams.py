@@ -76,7 +76,8 @@ def card(body: Mapping[str, Any]) -> dict[str, Any]:
     else:
         over = body["incident"]["resolved_at"]
         style = "good" if over else _STYLES.get(body["incident"]["level"], "default")
-        parts = [_text(body["custom"]["text"], MAX_TEXT)] if body.get("custom") else _incident(body)
+        text = words.custom_text(body)
+        parts = [_text(to_plain(text), MAX_TEXT)] if text else _incident(body)
     head = {"type": "Container", "style": style, "bleed": True, "items": [title]}
     actions = [{"type": "Action.OpenUrl", "title": text, "url": url} for text, url in words.links(body)[:4]]
     return _message([head, *parts], actions)
@@ -97,8 +98,8 @@ def _message(parts: list[dict[str, Any]], actions: list[dict[str, Any]]) -> dict
 
 
 def _notice(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if body.get("custom"):
-        return [_text(body["custom"]["text"], MAX_TEXT)]
+    if text := words.custom_text(body):
+        return [_text(to_plain(text), MAX_TEXT)]
     facts = {field["name"]: field["value"] for field in body["notice"]["fields"][:10]}
     return [_text(to_plain(body["notice"]["text"]), 10_000), *_facts(facts)]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from jinja2 import TemplateSyntaxError
+from jinja2 import TemplateSyntaxError, UndefinedError
 
 from healthd.model.units import format_duration
 from healthd.notify import options, words
@@ -18,6 +18,11 @@ from healthd.notify.sandbox import Sandbox
 
 MAX_TITLE = 500
 MAX_TEXT = 12_000
+# what is said when a template speaks of what only incidents have
+_FOR_INCIDENTS = frozenset(
+    f"{name!r} is undefined"
+    for name in ("incident", "check", "values", "evidence", "playbook", "members", "diagnosis", "first_step", "lead")
+)
 
 
 class TemplateProblem(Exception):  # noqa: N818 - a problem of the user's, told in words
@@ -28,12 +33,17 @@ class TemplateProblem(Exception):  # noqa: N818 - a problem of the user's, told 
         self.reason = reason
 
 
+class ForIncidentsAlone(TemplateProblem):
+    """The message is a notice, and the template speaks of what only incidents have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What templates made of a message."""
+    """What templates made of a message. `own_text`: there is none for the text, which is as a plain channel has it."""
 
     title: str
     text: str
+    own_text: bool = False
 
 
 def fill(templates: options.Templates, body: Mapping[str, Any]) -> Filled:
@@ -51,9 +61,8 @@ def fill_texts(title: str, text: str, body: Mapping[str, Any]) -> Filled:
     values = _values(body)
     made_title = _one(sandbox, "title", title, values, MAX_TITLE) if title.strip() else ""
     made_text = _one(sandbox, "text", text, values, MAX_TEXT) if text.strip() else ""
-    return Filled(
-        " ".join(made_title.split()) or words.headline(body), made_text.strip() or words.plain({**body, "custom": None})
-    )
+    own = words.plain({**body, "custom": None})
+    return Filled(" ".join(made_title.split()) or words.headline(body), made_text.strip() or own, not made_text.strip())
 
 
 async def fill_aside(templates: options.Templates, body: Mapping[str, Any]) -> Filled:
@@ -66,6 +75,9 @@ def _one(sandbox: Sandbox, which: str, source: str, values: Mapping[str, Any], l
         return sandbox.fill(sandbox.read(source), values, limit)
     except TemplateSyntaxError as error:
         raise TemplateProblem(f"{which}, line {error.lineno}: {error.message}") from None
+    except UndefinedError as error:
+        kind = ForIncidentsAlone if words.is_notice(values) and error.message in _FOR_INCIDENTS else TemplateProblem
+        raise kind(f"{which}: {error.message}") from None
     except RecursionError:
         raise TemplateProblem(f"{which}: it calls itself without end") from None
     except Exception as error:  # noqa: BLE001 - an expression may raise anything

@@ -70,6 +70,11 @@ def headline(body: Mapping[str, Any]) -> str:
     return " ".join(f"{status(body)}: {system_title(body)}: {body['incident']['title']}".split())
 
 
+def custom_text(body: Mapping[str, Any]) -> str:
+    """The Markdown that a template made, "" where the text is the channel's own."""
+    return str((body.get("custom") or {}).get("text", "")).strip()
+
+
 def news(body: Mapping[str, Any]) -> str:
     """The sentence on what is new, "" where the event says it all."""
     update = body.get("update") or {}
@@ -154,8 +159,8 @@ def links(body: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def plain(body: Mapping[str, Any]) -> str:
     """The message as plain text, without its headline: what a person needs first comes first."""
-    if custom := body.get("custom"):
-        return str(custom["text"])
+    if text := custom_text(body):
+        return to_plain(text)
     return _plain_notice(body) if is_notice(body) else _plain_incident(body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,10 @@ from healthd.notify import compose_notice
 from healthd.notify.context import Context
 from healthd.notify.dressing import Dressed
 from healthd.notify.options import Options, Templates
+from healthd.notify.slack_blocks import render
+from healthd.notify.teams import card
 from healthd.notify.templates import MAX_TEXT, TemplateProblem, fill, fill_texts
+from healthd.notify.words import plain
 from tests.telling import AT, make_body, make_incident, make_message
 
 
@@ -152,6 +156,37 @@ async def test_one_that_fails_leaves_the_message_with_a_note_and_is_counted() ->
     assert observed == [("team", "template_failed")]
     body = compose_notice(Notice("report", "R", "shop", "Morning", "well", AT), None, "", str)
     assert "template failed" in (await dressed(body, templates={"text": "{{ 1/0 }}"})).body["notice"]["text"]
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [{"title": "{{ sign }} {{ incident.severity }}"}, {"title": "x", "text": "{{ check.name }}"}],
+)
+async def test_what_is_written_for_incidents_leaves_notices_as_they_are(templates: dict[str, str]) -> None:
+    observed: list[Any] = []
+    body = compose_notice(Notice("report", "R", "shop", "Morning", "well", AT), None, "", str)
+    assert (await dressed(body, observed, templates=templates)).body == body
+    assert observed == []
+    both = {"text": "{% if notice is defined %}{{ notice.title }}{% else %}{{ incident.title }}{% endif %}"}
+    assert (await dressed(body, observed, templates=both)).body["custom"]["text"] == "Morning"
+
+
+async def test_a_title_alone_leaves_the_channels_own_text() -> None:
+    body = (await dressed(make_body(), templates={"title": "{{ incident.severity }}!"})).body
+    assert body["custom"] == {"title": "SEV2!"}
+    own = render(make_body())["blocks"]
+    assert render(body)["blocks"][0]["text"]["text"] == "SEV2!"
+    assert render(body)["blocks"][1:] == own[1:]
+    assert "Answer:\nHTTP/1.1 200 OK" in plain(body)
+
+
+async def test_its_markdown_is_plain_text_where_markdown_is_not_understood() -> None:
+    text = "**{{ incident.title }}** by `code`, [here](https://x.example)"
+    body = (await dressed(make_body(), templates={"text": text})).body
+    assert plain(body) == "Shop front is slow by code, here (https://x.example)"
+    shown = json.dumps(card(body))
+    assert "Shop front is slow by code, here (https://x.example)" in shown
+    assert "**" not in shown
 
 
 async def test_a_secret_put_together_by_a_template_is_redacted() -> None:
