@@ -27,7 +27,7 @@ from healthd.cli.common import (
 from healthd.cli.values import measurement
 from healthd.evaluate import FOR_EVER, held
 from healthd.look import NOTE, Looker, Shared, judged, limits_of, slots_of
-from healthd.model.catalogue import Catalogue, Check
+from healthd.model.catalogue import Catalogue, Check, Threshold
 from healthd.model.outcomes import Level, Outcome, worst
 from healthd.model.redact import Redactor
 from healthd.model.units import UnitError, format_duration, format_value, parse_duration
@@ -184,33 +184,33 @@ def _print(check: Check, outcome: Outcome) -> None:
 
 
 def _print_verdicts(check: Check, outcome: Outcome) -> None:
+    """Each measurement, with every row that judges it: the one that found it worst first."""
     rows = {row.key: row for row in check.thresholds}
-    judged_rows = {(v.measure, v.series): v for v in outcome.verdicts}
+    judged_by: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for v in outcome.verdicts:
+        limits = plain(_limits(rows[v.row])) if v.row in rows else ""
+        judged_by.setdefault((v.measure, v.series), []).append((coloured(v.level), limits))
     lines = []
     for m in outcome.measurements:
-        verdict = judged_rows.get((m.name, m.series))
-        row = rows.get(verdict.row) if verdict else None
-        limits = (
-            "  ".join(
-                f"{level} {condition.text}"
-                for level in ("target", "acceptable", "warning", "critical")
-                if (condition := getattr(row, level)) is not None
-            )
-            if row
-            else ""
-        )
         name = f"{m.name}{{{m.series}}}" if m.series else m.name
-        level = coloured(verdict.level) if verdict else ""
-        lines.append((f"  {plain(name)}", plain(format_value(m.value, m.unit)), level, plain(limits)))
+        first, *more = judged_by.get((m.name, m.series), [("", "")])
+        lines.append((f"  {plain(name)}", plain(format_value(m.value, m.unit)), *first))
+        lines += [("", "", *other) for other in more]
     if lines:
         print_table(("", "", "", ""), lines)
+
+
+def _limits(row: Threshold) -> str:
+    levels = ((level, getattr(row, level)) for level in ("target", "acceptable", "warning", "critical"))
+    words = [f"{level} {condition.text}" for level, condition in levels if condition is not None]
+    return "  ".join([*words, *([f"for {format_duration(row.for_.total_seconds())}"] if row.for_ else [])])
 
 
 def _verdicts(outcome: Outcome) -> list[dict[str, object]]:
     return [
         {
-            "measure": v.measure, "series": v.series, "value": v.value, "unit": v.unit.value if v.unit else None,
-            "level": v.level.name.lower(), "limit": v.limit, "note": v.note,
+            "row": v.row, "measure": v.measure, "series": v.series, "value": v.value,
+            "unit": v.unit.value if v.unit else None, "level": v.level.name.lower(), "limit": v.limit, "note": v.note,
         }
         for v in outcome.verdicts
     ]  # fmt: skip

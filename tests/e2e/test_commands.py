@@ -103,6 +103,22 @@ def test_evaluate_judges_without_looking(healthd: Any, arguments: list[str], cod
     assert word in result.stdout + result.stderr
 
 
+def test_evaluate_shows_every_row_that_judges_a_measure(healthd: Any) -> None:
+    """Also the worst one, where another row is content with the value."""
+    (healthd.folder / "more.yaml").write_text(
+        "checks:\n  - name: queue\n    every: 1m\n    probe: {type: redis_length, url: 'redis://x', key: jobs}\n"
+        "    thresholds:\n      - {measure: length, critical: '>= 20 jobs'}\n"
+        "      - {name: backlog, measure: length, warning: '> 30 jobs', for: 10m}\n"
+    )
+    shown = healthd("evaluate", "shop/queue", "length=25")
+    assert shown.returncode == 2, shown.stderr
+    worst, other = shown.stdout.splitlines()[-2:]
+    assert worst.split() == ["length", "25", "CRITICAL", "critical", ">=", "20", "jobs"]
+    assert other.split() == ["OK", "warning", ">", "30", "jobs", "for", "10m"]
+    verdicts = json.loads(healthd("evaluate", "shop/queue", "length=25", "--format", "json").stdout)["verdicts"]
+    assert [(v["row"], v["level"]) for v in verdicts] == [("length", "critical"), ("backlog", "ok")]
+
+
 def test_check_runs_now_and_its_exit_code_is_the_worst(healthd: Any, nginx: NginxServer) -> None:
     down = healthd("check", "shop/web", "shop/disks")
     assert down.returncode == 2
