@@ -107,4 +107,4 @@ def _heed_signals(made: Worker) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, made.stop)
-    loop.add_signal_handler(signal.SIGHUP, made.reload)
+    loop.add_signal_handler(signal.SIGHUP, made.ask_to_reload)

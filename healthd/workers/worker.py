@@ -62,7 +62,8 @@ class Worker:
         self._looks = Looks({}, {}, frozenset())
         self._redact: Callable[[str], str] = str
         self._offset: float | None = None  # from the loop's clock to the server's
-        self._stopping = asyncio.Event()
+        self._stopping, self._asked_to_reload = asyncio.Event(), asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._working: Engines | None = None
         self.unready = "starting"
         self._refused: set[str] = set()
@@ -74,22 +75,34 @@ class Worker:
     # -- life --------------------------------------------------------------------------------------------------------
 
     def read_catalogue(self) -> None:
-        """All of this location's, or CatalogueError and the old one stays."""
-        self._looks = load_looks(self._settings, self.location)
+        """All of this location's, or CatalogueError."""
+        self._adopt(load_looks(self._settings, self.location))
+
+    def _adopt(self, looks: Looks) -> None:
+        self._looks = looks
         redactor = Redactor({*secrets_of(self._settings), *self._looks.secrets})
         masked = self._settings.mask_personal
         self._redact = (lambda text: mask_personal(redactor(text))) if masked else redactor
         self._refused.clear()
 
-    def reload(self) -> None:
-        """Read the catalogue again."""
-        try:
-            self.read_catalogue()
-        except CatalogueError as error:
-            problems = [str(problem) for problem in error.problems]
-            log.error("reload_refused", problems=problems[:20], count=len(problems))
-        else:
-            log.info("reloaded", checks=len(self._looks.checks))
+    def ask_to_reload(self) -> None:
+        """Soon, beside the looks."""
+        self._asked_to_reload.set()
+
+    async def reload(self) -> None:
+        """Read the catalogue again; the old one stays where the new one has a mistake. In a thread: what is being
+        looked at meanwhile would seem slow."""
+        async with self._reloading:
+            try:
+                looks = await asyncio.to_thread(load_looks, self._settings, self.location)
+            except CatalogueError as error:
+                problems = [str(problem) for problem in error.problems]
+                log.error("reload_refused", problems=problems[:20], count=len(problems))
+            except Exception:
+                log.exception("reload_failed")
+            else:
+                self._adopt(looks)
+                log.info("reloaded", checks=len(looks.checks))
 
     def stop(self) -> None:
         """Finish what is under way within the grace period, and end."""
@@ -98,7 +111,8 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`."""
-        files = asyncio.get_running_loop().create_task(self._watch_files())
+        loop = asyncio.get_running_loop()
+        reloading = loop.create_task(self._watch_files()), loop.create_task(self._heed_requests())
         try:
             while not self._stopping.is_set():
                 try:
@@ -114,7 +128,7 @@ class Worker:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._stopping.wait(), PAUSE)
         finally:
-            files.cancel()
+            await end_tasks(reloading)
             await self._resources.close()
         log.info("stopped")
 
@@ -126,7 +140,12 @@ class Worker:
     async def _watch_files(self) -> None:
         if self._settings.reload_watch:
             async for _ in watch(self._settings.checks):
-                self.reload()
+                await self.reload()
+
+    async def _heed_requests(self) -> None:
+        while await self._asked_to_reload.wait():
+            self._asked_to_reload.clear()
+            await self.reload()
 
     async def _serve(self) -> None:
         """As long as the database holds."""

@@ -140,18 +140,22 @@ async def test_another_definition_is_not_looked_at_until_the_worker_has_the_same
     installation: Installation, catalogue: str, hook: Receiver
 ) -> None:
     desk = await installation.dispatch(catalogue)
-    worker = installation.work(catalogue.replace("/web", "/elsewhere").replace("name: slow", "name: slower"))
+    other = catalogue.replace("/web", "/elsewhere").replace("name: slow", "name: slower")
+    worker = installation.work(other, reload_watch="false")
     await desk.alive()
     said = refusal(await desk.look())
     assert said == "the worker at eu-west has another definition of shop/web: give it the same catalogue"
     assert refusal(await desk.look("slow")) == "the worker at eu-west has no shop/slow: give it the same catalogue"
     assert not hook.requests
     installation.settings("worker", "system: {name: [}")
-    worker.reload()  # refused: it keeps what it had
+    await worker.reload()  # refused: it keeps what it had
     assert "another definition" in refusal(await desk.look())
     installation.settings("worker", catalogue)
-    worker.reload()
-    assert values(await desk.look())["status"] == 200
+    worker.ask_to_reload()  # as SIGHUP does
+    async with asyncio.timeout(30):
+        while (seen := await desk.look()).observation is None:
+            assert "another definition" in refusal(seen)
+    assert values(seen)["status"] == 200
 
 
 async def test_a_variable_is_the_workers_own_and_its_values_do_not_come_back(
