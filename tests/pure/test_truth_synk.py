@@ -87,16 +87,17 @@ TABLE = [
     # no exploit path asked for
     ("exploit-attempts", {"matches": "0"}, OK),
     ("exploit-attempts", {"matches": "1"}, WARNING),
-    # dependencies: anything outdated is planned, anything vulnerable found; nothing looked at is not nothing found
-    ("outdated-pip", {"exit_code": "0", "outdated": "0"}, OK),
-    ("outdated-pip", {"exit_code": "0", "outdated": "1"}, WARNING),
-    ("outdated-npm", {"exit_code": "1", "outdated": "1"}, WARNING),
-    ("pip-audit", {"exit_code": "0", "packages": "60", "vulnerabilities": "0"}, OK),
-    ("pip-audit", {"exit_code": "1", "packages": "60", "vulnerabilities": "1"}, WARNING),
-    ("pip-audit", {"exit_code": "0", "packages": "0", "vulnerabilities": "0"}, CRITICAL),
-    ("npm-audit", {"exit_code": "0", "vulnerabilities": "0"}, OK),
-    ("npm-audit", {"exit_code": "1", "vulnerabilities": "1"}, WARNING),
-    ("npm-audit", {"exit_code": "1"}, UNKNOWN),
+    # dependencies: anything outdated is planned, anything vulnerable found; what was skipped was not looked at
+    ("outdated-pip", {"outdated": "0"}, OK),
+    ("outdated-pip", {"outdated": "1"}, WARNING),
+    ("outdated-npm", {"outdated": "1"}, WARNING),
+    ("pip-audit", {"vulnerabilities": "0", "skipped": "0"}, OK),
+    ("pip-audit", {"vulnerabilities": "1", "skipped": "0"}, WARNING),
+    ("pip-audit", {"vulnerabilities": "0", "skipped": "1"}, WARNING),
+    ("npm-audit", {"vulnerabilities": "0"}, OK),
+    ("npm-audit", {"vulnerabilities": "1"}, WARNING),
+    ("npm-audit", {"vulnerabilities": "1", "critical": "1"}, CRITICAL),
+    ("npm-audit", {}, UNKNOWN),
     # restored, whole, in less than 2 hours
     ("restore-drill", DRILL, OK),
     ("restore-drill", DRILL | {"duration": "119m"}, OK),

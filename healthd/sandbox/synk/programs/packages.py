@@ -71,17 +71,19 @@ def npm_outdated(folder: Path) -> tuple[Any, int]:
 
 def npm_audit(folder: Path) -> tuple[Any, int]:
     """What `npm audit --json` prints, and its exit code."""
-    found = {
-        n: a for n, a in vulnerable(_locked(Path.cwd()), _read(folder / "advisories.json")["javascript"]).items() if a
-    }
+    locked = _locked(Path.cwd())
+    found = {n: a for n, a in vulnerable(locked, _read(folder / "advisories.json")["javascript"]).items() if a}
     counts = dict.fromkeys(("info", "low", "moderate", "high", "critical"), 0)
     for advisory in (each for several in found.values() for each in several):
         counts[advisory.get("severity", "high")] += 1
     total = sum(counts.values())
     report = {
         "auditReportVersion": 2,
-        "vulnerabilities": {name: {"name": name, "via": several} for name, several in found.items()},
-        "metadata": {"vulnerabilities": {**counts, "total": total}},
+        "vulnerabilities": {
+            name: {"name": name, "severity": several[0].get("severity", "high"), "via": several, "fixAvailable": True}
+            for name, several in found.items()
+        },
+        "metadata": {"vulnerabilities": {**counts, "total": total}, "dependencies": {"total": len(locked)}},
     }
     return report, int(total > 0)
 
