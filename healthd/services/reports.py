@@ -28,7 +28,7 @@ KIND = "report"
 TELL_FROM = timedelta(hours=6)  # what is reported more often is kept, and not told
 REVIEW_FROM = timedelta(days=6)  # from a week on a report looks at growth and availability of the whole system
 LOOKBACK = timedelta(days=30)
-POINTS = 60
+POINTS = 120  # six hours each: two days are enough of them for a line
 MOST_PLOTS = 200  # checks of one report whose history is read
 RECENT = timedelta(days=1)  # a run broken off by a restart is finished if it was due within this
 

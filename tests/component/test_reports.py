@@ -15,8 +15,9 @@ import pytest
 from healthd.app import App
 from healthd.incidents.attestations import to_record
 from healthd.model.attestations import Request
-from healthd.model.outcomes import Level, Outcome
+from healthd.model.outcomes import Level, Measurement, Outcome, Verdict
 from healthd.model.records import Record
+from healthd.model.units import Unit
 from healthd.report import from_json, summary
 from healthd.settings import load_settings
 from healthd.store import SqlStore
@@ -119,6 +120,27 @@ async def test_the_next_report_is_compared_with_it_and_one_can_be_asked_for(tmp_
             await app.report_preview("shop", "evening")
         first, *_ = await app.objectives("shop")
         assert first.check_id == "shop/web"
+
+
+async def test_two_days_are_enough_to_see_what_grows(tmp_path: Path, receiver: Receiver) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 'healthd.db'}")
+    await store.open()
+    seen = [_disk(ago, ratio=0.5 - 0.01 * ago) for ago in range(49, 0, -3)]
+    await store.commit(Commit(outcomes=tuple(seen)))
+    await store.close()
+    async with running(tmp_path, receiver.url, NINE - timedelta(minutes=30)) as app:
+        report = await app.report_preview("shop", "morning")
+    (grown,) = report.growth
+    assert (grown.measure, grown.series, grown.limit) == ("used_ratio", "/", ">= 100%")
+    assert 1.5 < grown.days < 2.6  # 24 points a day
+
+
+def _disk(ago: int, ratio: float) -> Outcome:
+    """What was seen so many hours before."""
+    measured = Measurement("used_ratio", ratio, Unit.RATIO, "/")
+    verdict = Verdict("used_ratio", "used_ratio", "/", ratio, Unit.RATIO, Level.OK, "")
+    at = NINE - timedelta(hours=ago)
+    return Outcome("shop/disk", at, timedelta(0), Level.OK, "", (measured,), (verdict,))
 
 
 async def test_what_nobody_signed_for_is_not_called_given(tmp_path: Path, receiver: Receiver) -> None:
