@@ -77,6 +77,7 @@ TABLE = """
     storage-forecast      storage_forecast      10% OK, 79.9% OK, 80% WARNING, 120% WARNING
     vulnerabilities       critical              0 OK, 1 CRITICAL
     vulnerabilities       high                  0 OK, 1 WARNING
+    vulnerabilities       vulnerabilities       0 OK, 1 WARNING
     snapshots             snapshots_kept        8 OK, 7 OK, 6 WARNING, 0 WARNING
     snapshots             snapshot_age          1h OK, 23h OK, 24h OK, 1501m WARNING, 27h CRITICAL
     cdn-hit-rate          cdn_hit_rate          99% OK, 80.1% OK, 80% WARNING, 79.9% WARNING
