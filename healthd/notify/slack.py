@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated
 
+import structlog
 from pydantic import BeforeValidator, SecretStr
 
 from healthd.model.incidents import ChannelError, Message
@@ -13,6 +14,9 @@ from healthd.notify import http
 from healthd.notify.context import Context
 from healthd.notify.options import Rate, parse_rate
 from healthd.notify.slack_blocks import render
+from healthd.notify.slack_text import REFUSED
+
+log = structlog.get_logger("healthd.notify")
 
 # Slack's error words that a person can do something about
 # (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, "Handling errors").
@@ -46,11 +50,20 @@ class Slack:
 
     def __init__(self, options: Options, context: Context) -> None:
         url: SecretStr = options.webhook_url
+        self._name = context.name
         self._http = http.HttpSender(url, now=context.now, timeout=options.timeout, advice=ADVICE)
 
     async def send(self, message: Message) -> None:
-        """Post the message. Slack answers 200 "ok"; anything else but a 2xx is a ChannelError."""
-        accepted = await self._http.post(http.encode(render(message.body)))
+        """Post the message, its text alone where Slack does not take the blocks. Slack answers 200 "ok"; anything else
+        but a 2xx is a ChannelError."""
+        payload = render(message.body)
+        try:
+            accepted = await self._http.post(http.encode(payload))
+        except ChannelError as error:
+            if not any(word in error.reason for word in REFUSED):
+                raise
+            log.warning("slack_blocks_refused", channel=self._name, incident=message.group, reason=error.reason)
+            accepted = await self._http.post(http.encode({"text": payload["text"]}))
         if accepted.text.startswith("<"):
             raise ChannelError(f"answered {accepted.status} with a web page: this is no Slack webhook", permanent=True)
 

@@ -22,6 +22,7 @@ from healthd.notify.options import Options as Common
 from healthd.notify.options import Rate, SecretText, SecretUrl, parse_rate
 from healthd.notify.slack_api import SlackApi, SlackError, seconds
 from healthd.notify.slack_blocks import parent, render, reply
+from healthd.notify.slack_text import REFUSED
 
 METADATA = "healthd_message"
 LOUD = frozenset({"worsened", "escalated", "reopened"})  # replies that the whole channel sees
@@ -243,7 +244,15 @@ class SlackBot:
         """(channel id, ts) of the new message. `part` tells apart what is posted for one message of ours."""
         metadata = {"event_type": METADATA, "event_payload": {"incident": message.group, "message": message.id + part}}
         quiet = {"unfurl_links": False, "unfurl_media": False, "metadata": metadata}
-        answer = await self._api.call("chat.postMessage", {"channel": channel, **payload, **quiet, **(extra or {})})
+        asked = {"channel": channel, **payload, **quiet, **(extra or {})}
+        try:
+            answer = await self._api.call("chat.postMessage", asked)
+        except SlackError as error:
+            if error.word not in REFUSED or "blocks" not in asked:
+                raise
+            log.warning("slack_blocks_refused", channel=self._context.name, incident=message.group, reason=error.word)
+            del asked["blocks"]
+            answer = await self._api.call("chat.postMessage", asked)
         if not isinstance(answer.get("ts"), str):
             raise ChannelError("Slack took the message and did not say where it is", permanent=True)
         return str(answer.get("channel") or channel), answer["ts"]

@@ -16,6 +16,9 @@ MAX_HEADER = 150
 MAX_TEXT = 3000
 MAX_LINK = 2000
 
+# what Slack says of blocks it does not take: the text alone is better than nothing, or than waiting for a correction
+REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long")
+
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 

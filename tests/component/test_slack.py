@@ -48,6 +48,14 @@ async def test_posts_blocks_with_a_fallback(channel: Channel, receiver: Receiver
     assert request.json["blocks"][0]["type"] == "header"
 
 
+@pytest.mark.parametrize("word", ["invalid_blocks", "msg_blocks_too_long"])
+async def test_blocks_that_slack_does_not_take_cost_no_message(channel: Channel, receiver: Receiver, word: str) -> None:
+    receiver.script([(400, {}, word)])
+    await channel.send(make_message())
+    blocks, text = (request.json for request in receiver.requests)
+    assert text == {"text": blocks["text"]}
+
+
 async def test_a_test_message_is_marked_as_one(channel: Channel, receiver: Receiver) -> None:
     await channel.send(compose_test("team", AT, "https://healthd.example"))
     assert receiver.requests[0].json["text"].startswith("Test: ")

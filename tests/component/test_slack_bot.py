@@ -203,6 +203,17 @@ async def test_errors(slack_server: SlackServer, answer: Any, permanent: bool, w
     assert len(slack_server.top()) == 1
 
 
+async def test_blocks_that_slack_does_not_take_cost_no_message(slack_server: SlackServer) -> None:
+    slack_server.fail("chat.postMessage", "invalid_blocks")
+    channel = bot(slack_server)
+    await channel.send(message("firing", 1))
+    (posted,) = slack_server.messages
+    assert "blocks" not in posted
+    assert posted["text"].startswith("Firing (CRITICAL): The Shop: Shop front is slow")
+    await channel.send(message("worsened", 2))
+    assert buttons(slack_server.messages[0]), "the next edit has them again"
+
+
 async def test_a_wrong_token_is_named_and_not_shown(slack_server: SlackServer) -> None:
     channel = bot(slack_server, token="xoxb-222222-othersecret")
     with pytest.raises(ChannelError, match="the token is wrong") as error:
