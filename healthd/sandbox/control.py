@@ -96,7 +96,11 @@ class Control:
         fault = self._known(name)
         if name in self._broken:
             raise SandboxError(f"{name} is broken already; mend it with: healthd sandbox mend {name}")
-        await fault.act(self._world)
+        try:
+            await fault.act(self._world)
+        except Exception as error:
+            await self._undo(fault)
+            raise self._refused(f"{name} cannot be broken now", error, name) from error
         self._broken[name] = fault
         noticed = [check_id(self._world, check) for check in fault.noticed_by]
         return {"breaks": fault.breaks, "noticed_by": noticed, "after": fault.after}
@@ -108,9 +112,26 @@ class Control:
         # the latest first: what was broken before may need it
         mended = list(reversed(self._broken)) if name == "all" else [name]
         for each in mended:
-            await self._broken[each].mend(self._world)
+            try:
+                await self._broken[each].mend(self._world)
+            except Exception as error:
+                raise self._refused(f"{each} cannot be mended now", error, each) from error
             del self._broken[each]
         return {"mended": mended, "broken": list(self._broken)}
+
+    async def _undo(self, fault: Fault[Any]) -> None:
+        """Mend what was done of a fault that failed half-way; if that fails too, it is mended after all others."""
+        try:
+            await fault.mend(self._world)
+        except Exception:  # noqa: BLE001 - of whichever server is broken
+            self._broken = {fault.name: fault, **self._broken}
+
+    def _refused(self, what: str, error: Exception, name: str) -> SandboxError:
+        if isinstance(error, SandboxError):
+            return error
+        others = [other for other in self._broken if other != name]
+        hint = f"; broken is {', '.join(others)}: mend that first" if others else ""
+        return SandboxError(f"{what}: {str(error) or type(error).__name__}{hint}")
 
     async def _stop(self, _: str) -> dict[str, Any]:
         self._end()

@@ -198,8 +198,14 @@ def test_what_needs_redis_says_so_when_it_is_down(running: Sandbox) -> None:
     try:
         done = running.call("break", "redis-memory-full")
         assert (done.returncode, "mend redis-down first" in done.stderr) == (3, True)
+        done = running.call("break", "transcoding-backlog")
+        assert done.returncode == 3
+        assert "transcoding-backlog cannot be broken now" in done.stderr
+        assert "broken is redis-down: mend that first" in done.stderr
     finally:
         assert running.call("mend").returncode == 0
+    checked = running.healthd("check", "syncwatch/transcoding-queue")
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_secrets_are_the_owners_alone(running: Sandbox) -> None:

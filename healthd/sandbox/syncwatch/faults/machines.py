@@ -31,7 +31,8 @@ MACHINES: Faults = (
         _use("node-2", growth=0.0002), _use("node-2", growth=0.0, disk=0.55), incident=Opens("disk-space-full", "SEV4"),
     ),
     Fault(
-        "disk-short", "leaves 19% of node-2's disk free", ("disk-usage", "storage-free", *ALERTS), SOON,
+        "disk-short", "leaves 19% of node-2's disk free",
+        ("disk-usage", "storage-free", "storage-forecast", *ALERTS), MINUTE,
         _use("node-2", disk=0.81), _use("node-2", disk=0.55), incident=Opens("disk-space-full", "SEV3"),
         apart=("disk-filling",),
     ),
