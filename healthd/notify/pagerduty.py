@@ -82,7 +82,7 @@ class PagerDuty:
         if (body.get("update") or {}).get("kind") == "diagnosed":
             await self._tell_changes(body)
         if message.event != "resolved":
-            await self._enqueue(self._illustrated(trigger(body), body))
+            await self._trigger(self._illustrated(trigger(body), body))
         if message.event in ("resolved", "test"):
             await self._enqueue(resolve(message.body))
 
@@ -115,6 +115,17 @@ class PagerDuty:
         ]
         return event | {"links": event["links"] + links} | ({"images": images} if images else {})
 
+    async def _trigger(self, event: dict[str, Any]) -> None:
+        """An event that PagerDuty does not take is sent once more without what it can do without: a page must not fail
+        for an address it does not like."""
+        try:
+            await self._enqueue(event)
+        except ChannelError as error:
+            if not error.permanent or "answered 400" not in error.reason:
+                raise
+            log.warning("event_refused", channel=self._name, incident=event["dedup_key"], reason=error.reason)
+            await self._enqueue(bare(event))
+
     async def _enqueue(self, event: dict[str, Any], sender: http.HttpSender | None = None) -> None:
         accepted = await (sender or self._http).post(_bounded({"routing_key": self._key, **event}))
         if accepted.text.startswith("<"):
@@ -141,6 +152,12 @@ def trigger(body: Mapping[str, Any]) -> dict[str, Any]:
         "client": "healthd",
     }
     return event | ({"client_url": incident["url"]} if incident["url"] else {})
+
+
+def bare(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An alert with nothing but what every alert has."""
+    payload = {name: event["payload"][name] for name in ("summary", "source", "severity")}
+    return {"event_action": event["event_action"], "dedup_key": event["dedup_key"], "payload": payload}
 
 
 def acknowledge(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,17 @@ async def test_one_event_per_message(channel: Channel, receiver: Receiver, event
     assert request.json["dedup_key"] == "healthd/shop/web/INC-20260102-150405-abc123"
 
 
+async def test_what_pagerduty_does_not_like_costs_no_page(channel: Channel, receiver: Receiver) -> None:
+    receiver.script([(400, {}, '{"status":"invalid event","errors":["links[0].href is invalid"]}')])
+    await channel.send(make_message())
+    whole, bare = (request.json for request in receiver.requests)
+    assert "links" in whole
+    assert bare == {
+        "routing_key": KEY, "event_action": "trigger", "dedup_key": whole["dedup_key"],
+        "payload": {name: whole["payload"][name] for name in ("summary", "source", "severity")},
+    }  # fmt: skip
+
+
 async def test_a_test_triggers_at_info_and_resolves(channel: Channel, receiver: Receiver) -> None:
     await channel.send(compose_test("pager", AT, "https://healthd.example"))
     first, second = (request.json for request in receiver.requests)
@@ -59,7 +70,7 @@ async def test_a_test_triggers_at_info_and_resolves(channel: Channel, receiver: 
 
 
 async def test_an_invalid_event_is_permanent_and_explained(channel: Channel, receiver: Receiver) -> None:
-    receiver.script([(400, {}, INVALID)])
+    receiver.script([(400, {}, INVALID)] * 2)
     with pytest.raises(ChannelError) as error:
         await channel.send(make_message())
     assert error.value.permanent
@@ -67,7 +78,7 @@ async def test_an_invalid_event_is_permanent_and_explained(channel: Channel, rec
 
 
 async def test_the_routing_key_is_never_in_an_error(channel: Channel, receiver: Receiver) -> None:
-    receiver.script([(400, {}, f"no integration {KEY}")])
+    receiver.script([(400, {}, f"no integration {KEY}")] * 2)
     with pytest.raises(ChannelError) as error:
         await channel.send(make_message())
     assert KEY not in str(error.value)
