@@ -242,6 +242,10 @@ class Cases:
         incident, case = decision.incident, self.book.case(decision.incident.id)
         members = list(case.members.values()) if case else []
         lead = case.lead(self._catalogue) if case else None
+        if case is not None and lead is not None and lead.is_failing and len(members) > 1:
+            title, reason = describe(case, self._catalogue)  # who joined may be worse than who opened it
+            incident = replace(incident, title=title, reason=reason)
+            decision = replace(decision, incident=incident)
         check = self._known.checks.get(lead.check_id if lead else incident.check_id)
         if check is None:
             check = next((c for m in members if (c := self._known.checks.get(m.check_id))), None)

@@ -55,6 +55,11 @@ def updates(receiver: Receiver) -> Iterator[dict[str, Any]]:
     return (body for body in bodies if body["event"] == "updated")
 
 
+def improved(receiver: Receiver) -> list[dict[str, Any]]:
+    bodies = (request.json["data"] for request in receiver.to("/hook"))
+    return [body["incident"] for body in bodies if body["event"] == "improved"]
+
+
 def only_incident(daemon: Daemon) -> dict[str, Any]:
     (found,) = daemon.get("/api/v1/incidents?open=true")["incidents"]
     return dict(daemon.get(f"/api/v1/incidents/{found['id']}"))
@@ -227,8 +232,10 @@ playbooks:
   queue:
     diagnostics: [{{title: Length, probe: {{type: redis_length}}, thresholds: {{measure: length, critical: "> 0"}}}}]
 checks:
-  - {{name: queue, every: 1s, probe: {{type: redis_length}}, severity: SEV1, warning_severity: SEV3, playbook: queue,
-     thresholds: {{measure: length, warning: "> 0", critical: "> 5"}}}}
+  - {{name: queue, title: Queue, every: 1s, probe: {{type: redis_length}}, severity: SEV1, warning_severity: SEV3,
+     playbook: queue, thresholds: {{measure: length, warning: "> 0", critical: "> 5"}}}}
+  - {{name: other, title: Other queue, every: 1s, probe: {{type: redis_length, key: other}}, warning_severity: SEV3,
+     playbook: queue, thresholds: {{measure: length, warning: "> 3"}}}}
 """
     client = redis.Redis.from_url(redis_server.url)
     daemon = new_daemon(catalogue, webhook_url=receiver.url + "/hook", webhook_secret=SECRET).start()
@@ -245,11 +252,14 @@ checks:
         daemon.until(lambda: len(found()) == 2, what="diagnosed again")
         assert found()[1] == "Length: length 7, limit > 0"
         assert only_incident(daemon)["severity"] == "SEV1"
-        client.ltrim("worse", 0, 1)  # better is no reason to look again, nor is worse once more
-        daemon.until(lambda: only_incident(daemon)["level"] == "warning", what="better")
-        client.rpush("worse", *"cdefg")
+        client.rpush("other", *"abcd")
+        daemon.until(lambda: only_incident(daemon)["failing"] == 2, what="another joins")
+        client.delete("worse")  # better is no reason to look again, nor is worse once more
+        better = daemon.until(lambda: improved(receiver), what="told of")[0]
+        assert (better["title"], better["reason"]) == ("Other queue", "length 4, limit > 3")  # of the one that is left
+        client.rpush("worse", *"abcdefg")
         daemon.until(lambda: only_incident(daemon)["level"] == "critical", what="worse again")
         assert len(found()) == 2
     finally:
-        client.delete("worse")
+        client.delete("worse", "other")
         client.close()
