@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ class Cluster:
     def __init__(self, params: ClusterParams, client: Client, resolver: Resolver) -> None:
         self._params, self._resolver = params, resolver
         self._client = client
+        self._uses: Counter[Client] = Counter()
         self._renewed = -_RENEWED_AT_MOST_EVERY
         self._renewing = asyncio.Lock()
         self._slots = asyncio.Semaphore(_REQUESTS_AT_ONCE)
@@ -74,18 +76,18 @@ class Cluster:
         accept: str = "application/json",
     ) -> AsyncIterator[ClientResponse]:
         """The response to a GET, its body unread. Raises RefusedError for any status but 200 and 204 (no body)."""
-        async with self._slots:
-            response = await self._ask(path, query, accept, rule, absent)
+        async with self._slots, AsyncExitStack() as use:
+            response = await self._ask(path, query, accept, rule, absent, use=use)
             try:
                 yield response
             finally:
                 response.close() if not response.content.at_eof() else response.release()
 
     async def _ask(
-        self, path: str, query: Mapping[str, Any], accept: str, rule: Rule | None, absent: str
+        self, path: str, query: Mapping[str, Any], accept: str, rule: Rule | None, absent: str, *, use: AsyncExitStack
     ) -> ClientResponse:
         for attempt in range(_ATTEMPTS):
-            client = self._client
+            client = await use.enter_async_context(self._using())
             response = await self._send(client, path, query, accept)
             if response.status in (200, 204):
                 return response
@@ -97,6 +99,20 @@ class Cluster:
                 raise refused
             await asyncio.sleep(wait)
         raise refused
+
+    @asynccontextmanager
+    async def _using(self) -> AsyncIterator[Client]:
+        """The client. One that was replaced meanwhile is closed when nobody uses it any more."""
+        client = self._client
+        self._uses[client] += 1
+        try:
+            yield client
+        finally:
+            self._uses[client] -= 1
+            if not self._uses[client]:
+                del self._uses[client]
+                if client is not self._client:
+                    await _close(client)
 
     async def _send(self, client: Client, path: str, query: Mapping[str, Any], accept: str) -> ClientResponse:
         from aiohttp import ClientTimeout
@@ -128,7 +144,6 @@ class Cluster:
             self._renewed = time.monotonic()
             self._client = await log_in(self._params, _LOG_IN_MAX)
             self._connect()
-        await _close(used)
         return True
 
     def _connect(self) -> None:

@@ -91,7 +91,7 @@ class ResourceParams(ClusterParams):
     """Any kind of object, custom ones too: `api_version` and `resource` (its plural) as in its API path.
 
     `values` names measures and where their values are; `conditions` are types of `status.conditions`.
-    Without `namespace` the kind is one that has none, or all namespaces are meant.
+    Without `namespace` the kind is one that has none, or all namespaces are meant. `ignore` are names and globs.
     """
 
     api_version: str = Field(pattern=r"^([a-z0-9.-]+/)?v[0-9][a-z0-9]*$")
@@ -99,6 +99,7 @@ class ResourceParams(ClusterParams):
     namespace: Namespaces = ("*",)
     selector: Labels = Selector()
     name: Names = ()
+    ignore: Names = ()
     values: dict[str, Annotated[ResourceValue, BeforeValidator(_short)]] = Field(default_factory=dict)
     conditions: tuple[str, ...] = ()
 
@@ -114,6 +115,10 @@ class ResourceParams(ClusterParams):
         """The list it asks for."""
         absent = f"the cluster serves no {self.resource} in {self.api_version}"
         return Kind(self.resource, (self.api_version,), _read, absent=absent, most=_OBJECTS_MAX)
+
+    def wants(self, name: str) -> bool:
+        """Whether an object of this name is meant."""
+        return bool(matcher(self.name)(name)) and not (self.ignore and matcher(self.ignore)(name))
 
     def series(self, item: Item) -> str:
         """Its name, with the namespace in front where there can be several."""
@@ -142,10 +147,10 @@ class KubernetesResourceProbe:
 
     async def run(self, params: ResourceParams, context: ProbeContext) -> Observation:
         """Look at the list of these objects."""
-        wanted, found = matcher(params.name), list[Item]()
+        found = list[Item]()
         for namespace in listed_names(params.namespace):
             listed = await list_everywhere(params.kind(), params, context, namespace)
-            found += [item for item in listed.select(params.selector) if wanted(item.name)]
+            found += [item for item in listed.select(params.selector) if params.wants(item.name)]
         measurements = [Measurement("count", float(len(found)), Unit.COUNT)]
         if not found:
             return Observation(tuple(measurements), (), f"no {params.resource} fit")
@@ -194,7 +199,10 @@ def _conditions(item: Item, params: ResourceParams) -> list[str]:
 
 
 def _note(measurements: Sequence[Measurement], params: ResourceParams, found: Sequence[Item]) -> str:
-    """Values nobody has: a misspelt path."""
+    """Values nobody has: a misspelt path. Which objects there are, where they are only counted."""
+    if not params.values and not params.conditions:
+        more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        return ", ".join(params.series(item) for item in found[:_NAMED]) + more
     seen = {measurement.name for measurement in measurements}
     absent = [value.path for name, value in params.values.items() if name not in seen]
     return f"none of {len(found)} {params.resource} has {', '.join(absent[:_NAMED])}" if absent else ""

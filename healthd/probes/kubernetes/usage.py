@@ -116,10 +116,7 @@ class KubernetesUsageProbe:
             for name, key in ratios.items():
                 if (ratio := consumer.ratio(key)) is not None:
                     measurements.append(Measurement(name, ratio, Unit.RATIO, consumer.series))
-        note = "" if consumers else f"no {params.of} were measured"
-        if len(consumers) > params.top:
-            note = f"series of the {params.top} that use most memory, of {len(consumers)}"
-        return Observation(tuple(measurements), _evidence(consumers, ratios), note)
+        return Observation(tuple(measurements), _evidence(consumers, ratios), _note(params, consumers))
 
 
 _Found = tuple[list[_Consumer], int, list[datetime]]
@@ -211,6 +208,15 @@ def _totals(
         if whole := sum(c.against[(kind, "allocatable")] or 0.0 for c in consumers):
             found.append(Measurement(f"total_{kind}_ratio", used / whole, Unit.RATIO))
     return found
+
+
+def _note(params: UsageParams, consumers: Sequence[_Consumer]) -> str:
+    if not consumers:
+        return f"no {params.of} were measured"
+    if len(consumers) > params.top:
+        return f"series of the {params.top} that use most memory, of {len(consumers)}"
+    limited = params.of == "nodes" or any(c.against[("memory", "limit")] for c in consumers)
+    return "" if limited else f"none of the {params.of} has a limit of memory"
 
 
 def _evidence(consumers: Sequence[_Consumer], ratios: Mapping[str, tuple[str, str]]) -> tuple[Evidence, ...]:

@@ -155,6 +155,10 @@ async def test_any_resource(cert_manager: KubeServer, look: Look, namespace: str
     assert "two: Ready is False (Issuing: about Issuing)" in evidence(seen, "conditions")
     assert "one: Synced is not there" in evidence(seen, "conditions")
     assert seen.note == "none of 2 certificates has spec.mode"
+    counted = await look("kubernetes_resource", **asked)
+    assert (values(counted), counted.note) == ({"count": 2}, "one, two")
+    counted = await look("kubernetes_resource", **asked, ignore=["o*", "three"])
+    assert (values(counted), counted.note) == ({"count": 1}, "two")
     assert values(await look("kubernetes_resource", **asked, selector="app=two"))["count"] == 1
     everywhere = await look("kubernetes_resource", **{**asked, "namespace": "*"}, name="one", values={"s": "spec.size"})
     assert values(everywhere)[f"s{{{namespace}/one}}"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from healthd.model.outcomes import ProbeError
 from healthd.probes import PROBES
@@ -22,6 +24,7 @@ from tests.servers import odd
 from tests.servers.kubernetes import KubeServer
 from tests.servers.process import free_port
 from tests.servers.receiver import Answer, Receiver, Request
+from tests.servers.web import web_server
 
 PODS = "/api/v1/namespaces/shop/pods"
 
@@ -101,6 +104,32 @@ async def test_a_token_that_was_replaced(pods: Looker, receiver: Receiver, tmp_p
     valid[:] = ["Bearer of-today"]
     kubeconfig_for(receiver.url, tmp_path, token="of-today")
     assert values(await pods(kubeconfig=kubeconfig, namespace="other"))["count"] == 1
+
+
+async def test_a_token_that_is_replaced_cuts_nobody_short(pods: Looker, tmp_path: Path) -> None:
+    """One look waits for its answer while another finds out that the token has to be read anew."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        asked.set()
+        await answer.wait()
+        return web.json_response(listed(pod("a", "slow")))
+
+    async def strict(request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != "Bearer of-today":
+            return web.json_response({"kind": "Status", "message": "Unauthorized"}, status=401)
+        return web.json_response(listed(pod("b", "shop")))
+
+    pods.timeout = timedelta(seconds=60)
+    handlers = {"GET /api/v1/namespaces/slow/pods": slow, f"GET {PODS}": strict}
+    async with web_server(handlers) as url:
+        kubeconfig = kubeconfig_for(url, tmp_path, token="of-yesterday")
+        waiting = asyncio.create_task(pods(kubeconfig=kubeconfig, namespace="slow"))
+        await asked.wait()
+        kubeconfig_for(url, tmp_path, token="of-today")
+        assert values(await pods(kubeconfig=kubeconfig, namespace="shop"))["count"] == 1
+        answer.set()
+        assert values(await waiting)["count"] == 1
 
 
 async def test_a_server_that_is_not_there(pods: Looker, tmp_path: Path) -> None:

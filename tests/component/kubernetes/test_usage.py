@@ -56,6 +56,19 @@ def cluster(receiver: Receiver, tmp_path: Path) -> str:
     return kubeconfig_for(receiver.url, tmp_path)
 
 
+async def test_why_there_is_no_share_of_a_limit(look: Look, receiver: Receiver, tmp_path: Path) -> None:
+    free = pod("free", "shop") | {"status": running()}
+    serve(receiver, {
+        "/api/v1/namespaces/shop/pods": listed(free),
+        f"{METRICS}/namespaces/shop/pods": listed(pod_usage("free", app=("1m", "1Mi"))),
+    })  # fmt: skip
+    seen = await look(
+        "kubernetes_usage", of="pods", namespace="shop", kubeconfig=kubeconfig_for(receiver.url, tmp_path)
+    )
+    assert "memory_limit_ratio{free}" not in values(seen)
+    assert seen.note == "none of the pods has a limit of memory"
+
+
 async def test_nodes(look: Look, cluster: str) -> None:
     seen = await look("kubernetes_usage", of="nodes", kubeconfig=cluster)
     found = values(seen)
