@@ -98,6 +98,8 @@ class Control:
             raise SandboxError(f"{name} is broken already; mend it with: healthd sandbox mend {name}")
         try:
             await fault.act(self._world)
+        except SandboxError:  # refused before anything was done
+            raise
         except Exception as error:
             await self._undo(fault)
             raise self._refused(f"{name} cannot be broken now", error, name) from error
@@ -114,6 +116,8 @@ class Control:
         for each in mended:
             try:
                 await self._broken[each].mend(self._world)
+            except SandboxError:
+                raise
             except Exception as error:
                 raise self._refused(f"{each} cannot be mended now", error, each) from error
             del self._broken[each]
@@ -127,8 +131,6 @@ class Control:
             self._broken = {fault.name: fault, **self._broken}
 
     def _refused(self, what: str, error: Exception, name: str) -> SandboxError:
-        if isinstance(error, SandboxError):
-            return error
         others = [other for other in self._broken if other != name]
         hint = f"; broken is {', '.join(others)}: mend that first" if others else ""
         return SandboxError(f"{what}: {str(error) or type(error).__name__}{hint}")
