@@ -137,7 +137,7 @@ def test_a_postmortem_is_asked_for_once_after_an_incident_of_that_severity_and_f
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that asks for nothing while the tests run."""
-    daemon = Daemon(tmp_path_factory.mktemp("calm"), CATALOGUE.replace("every: 6s", "every: 9000h"))
+    daemon = Daemon(tmp_path_factory.mktemp("calm"), CATALOGUE.replace("every: 20s", "every: 9000h"))
     daemon.start()
     yield daemon
     daemon.kill()

@@ -59,7 +59,7 @@ def only_incident(daemon: Daemon) -> dict[str, Any]:
 
 def test_level_after_level_until_somebody_acknowledges(new_daemon: NewDaemon, receiver: Receiver) -> None:
     port = free_port()
-    daemon = new_daemon(shop(receiver, "{response: 1s}", "3s", "6s", port)).start()
+    daemon = new_daemon(shop(receiver, "{response: 1s}", "3s", "1h", port)).start()
     daemon.until(lambda: kinds(receiver, "/phone"), what="escalated")
     daemon.until(lambda: len(kinds(receiver)) >= 3, what="told")
     assert kinds(receiver) == ["firing", "unanswered", "l2"]

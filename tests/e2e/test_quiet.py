@@ -176,14 +176,14 @@ def test_maintenance_is_announced_and_told_after_when_something_outlasts_it(
     new_daemon: NewDaemon, stock: Path, receiver: Receiver
 ) -> None:
     daemon = shop(new_daemon, stock, receiver).start()
-    start = datetime.now(UTC) + timedelta(seconds=5)
+    start = datetime.now(UTC) + timedelta(seconds=12)
     added = command(
         daemon, "window", "add", "shop", "--from", start.isoformat(), "--for", "1h", "--reason", "PostgreSQL 16",
         "--by", "ada",
     )  # fmt: skip
     assert added.returncode == 0, added.stderr
     window = added.stdout.strip()
-    receiver.wait_for(2, timeout=20)
+    receiver.wait_for(2, timeout=60)
     ahead, begun = told(receiver)
     assert ahead.startswith("Maintenance of Shop in ")
     assert begun == "Maintenance of Shop has begun: PostgreSQL 16"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from datetime import timedelta
 
 import pytest
 
@@ -19,6 +20,7 @@ ROWS = "SELECT n, repeat('x', 1000000) AS field FROM generate_series(1, 100) AS 
 async def test_more_than_can_be_taken(postgres: PostgresServer, query: Looker, sql: str, growth: int) -> None:
     url = postgres.url()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    query.timeout = timedelta(seconds=60)
     with pytest.raises(ProbeError, match="larger than 8 MB") as caught:
         await query(url=url, query=sql)
     assert caught.value.kind == "limit"
