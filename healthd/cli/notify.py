@@ -45,6 +45,7 @@ def notify_test(
     """
     from healthd.loading import secrets_of
     from healthd.model.redact import Redactor
+    from healthd.notify.options import unreadable
 
     settings = settings_or_refuse()
     catalogue = catalogue_or_refuse(settings, folders)
@@ -54,6 +55,8 @@ def notify_test(
         for name, spec in specs.items():
             click.echo(f"{name}: {spec.type}")
         return 0
+    if template and (problem := unreadable(template)):
+        raise Refused(problem)
     redact = Redactor({*secrets_of(settings), *catalogue.secrets})
     now = datetime.now(UTC)
     body = _body(settings, incident, url, now) if template or incident or dry_run else None

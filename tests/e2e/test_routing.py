@@ -115,6 +115,8 @@ def test_a_template_is_previewed_and_tried(healthd: Any, receiver: Receiver) -> 
     failed = healthd("notify-test", "team", "--template", "message.j2")
     assert failed.returncode == 2
     assert "'nope' is undefined" in failed.stderr
+    missing = healthd("notify-test", "team", "--template", "nowhere.j2")
+    assert (missing.returncode, missing.stderr) == (3, "cannot read nowhere.j2: No such file or directory\n")
 
 
 def test_without_a_template_the_channels_own_message_is_shown(healthd: Any) -> None:
