@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from healthd.evaluate import judge
 from healthd.model.outcomes import Evidence, Level, Measurement, Observation, Outcome, Verdict
+from healthd.probes import prepare
 from healthd.probes.base import Probe, ProbeContext, ProbeLimits, Resources
 from healthd.schedule import Attempt, Due, Limits, attempt
 from healthd.settings import Settings
@@ -61,6 +62,18 @@ class Looker:
     resources: Resources
     limits: ProbeLimits
     elsewhere: Elsewhere | None = None
+    _prepared: set[str] = field(default_factory=set, init=False)
+    _preparing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def prepare(self, kinds: Iterable[str]) -> None:
+        """Have the clients of these types of probes imported, in a thread and one after the other.
+
+        Within a look that would take from its time, and the loop would stand still in the middle of others.
+        """
+        async with self._preparing:
+            for kind in sorted(set(kinds) - self._prepared):
+                await asyncio.to_thread(prepare, kind)
+                self._prepared.add(kind)
 
     async def look(self, due: Due, started: datetime, zone: ZoneInfo, shared: Shared) -> Attempt[Observation]:
         """Look once, retried as the check asks. `shared` holds the answers that checks due together share."""
@@ -68,6 +81,8 @@ class Looker:
         if check.location and self.elsewhere is not None:
             return await self.elsewhere.look(due, started)
         probe = self.probes[check.probe.type]
+        if check.probe.type not in self._prepared:
+            await self.prepare((check.probe.type,))
         clock = asyncio.get_running_loop().time
         ends = clock() + check.timeout.total_seconds()
 

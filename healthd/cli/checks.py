@@ -147,6 +147,7 @@ async def _run_all(
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)
     resources = Resources()
     looker = Looker(PROBES, resources, limits_of(settings))
+    await looker.prepare(check.probe.type for check in checks)
     now = datetime.now(UTC)
     slots, shared = slots_of(settings), Shared()
 

@@ -8,14 +8,14 @@ from types import MappingProxyType
 
 from healthd.probes.base import Probe
 
-__all__ = ["PROBES"]
+__all__ = ["PROBES", "prepare"]
 
 
 class _Table(Mapping[str, Probe]):
     """Probes by name, each imported when it is first asked for: a daemon starts with those its catalogue uses."""
 
     def __init__(self, where: Mapping[str, str]) -> None:
-        self._where = MappingProxyType(where)
+        self._where = where
         self._made: dict[str, Probe] = {}
 
     def __getitem__(self, name: str) -> Probe:
@@ -35,7 +35,7 @@ class _Table(Mapping[str, Probe]):
         return len(self._where)
 
 
-PROBES: Mapping[str, Probe] = _Table(
+_WHERE: Mapping[str, str] = MappingProxyType(
     {
         "disk": "host:DiskProbe",
         "memory": "host:MemoryProbe",
@@ -126,3 +126,34 @@ PROBES: Mapping[str, Probe] = _Table(
         "secrets_manager": "aws.secrets_manager:SecretsManagerProbe",
     }
 )
+PROBES: Mapping[str, Probe] = _Table(_WHERE)
+
+# What looks import when there is a first one, by the module of the table above: clients that are heavy to load.
+_HTTP = ("healthd.probes.http.exchange", "healthd.probes.http.observe", "healthd.probes.certificates")
+_CLIENTS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "host": ("psutil",),
+    "environment": ("psutil",),
+    "logs": ("healthd.probes.logs.look",),
+    "http": _HTTP,
+    "http_journey": (*_HTTP, "healthd.probes.http_journey.walk"),
+    "security_headers": _HTTP,
+    "websocket": (*_HTTP, "healthd.probes.websocket.look"),
+    "tls": ("healthd.probes.tls.remote", "healthd.probes.tls.pem", "healthd.probes.certificates"),
+    "tcp": ("healthd.probes.certificates",),
+    "prometheus": _HTTP,
+    "datadog": _HTTP,
+    "sentry": _HTTP,
+    "docker": _HTTP,
+    "postgres": ("healthd.probes.postgres.capped",),
+    "restore": ("psycopg.sql", "botocore.session"),
+    "redis": ("healthd.probes.redis.replies",),
+    "kubernetes": (*_HTTP, "kubernetes.aio.config", "kubernetes.aio.client"),
+    "aws": ("botocore.session", "botocore.parsers", "botocore.httpsession"),
+})  # fmt: skip
+
+
+def prepare(name: str) -> None:
+    """Import what a look through this probe needs, which may take a second: better before its time runs."""
+    if name in PROBES:
+        for module in _CLIENTS.get(_WHERE[name].partition(":")[0].partition(".")[0], ()):
+            importlib.import_module(module)
