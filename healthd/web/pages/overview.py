@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from healthd.model.catalogue import Catalogue, System
+from healthd.model.catalogue import Catalogue, Check, System
 from healthd.model.incidents import Incident
 from healthd.web.checklists import today
 from healthd.web.daemon import Daemon
@@ -80,12 +80,9 @@ async def overview(request: Request) -> Response:
 async def system(request: Request) -> Response:
     """`/systems/{name}`: one system's checks, cadences and incidents."""
     daemon = desk_of(request).daemon
-    name = request.path_params["system"]
-    known = daemon.catalogue.systems.get(name)
-    if known is None:
-        raise RequestError(404, f"no system {name!r}", nearest(name, daemon.catalogue.systems))
-    wanted = _filter(request, system=name)
-    open_ = open_incidents(daemon, system=name)
+    known = _system(request)
+    wanted = _filter(request, system=known.name)
+    open_ = open_incidents(daemon, system=known.name)
     found = statuses(daemon, known.checks)
     counts = count(found.values())
     return await page(
@@ -99,6 +96,24 @@ async def system(request: Request) -> Response:
         rounds=today(daemon, [known], desk_of(request).now()),
         **_listing(request, wanted, found),
     )
+
+
+async def playbooks(request: Request) -> Response:
+    """`/systems/{name}/playbooks`: all of them, also those that no check leads to."""
+    known = _system(request)
+    users: dict[str, list[Check]] = {}
+    for check in known.checks:
+        users.setdefault(check.playbook or "", []).append(check)
+    return await page(request, "playbooks.html", system=known, users=users)
+
+
+def _system(request: Request) -> System:
+    catalogue = desk_of(request).daemon.catalogue
+    name = request.path_params["system"]
+    known = catalogue.systems.get(name)
+    if known is None:
+        raise RequestError(404, f"no system {name!r}", nearest(name, catalogue.systems))
+    return known
 
 
 def by_severity(catalogue: Catalogue, incidents: object) -> list[Incident]:
@@ -173,4 +188,5 @@ def _listing(request: Request, wanted: Filter, statuses_: Mapping[str, Status]) 
 ROUTES = [
     Route("/", overview),
     Route("/systems/{system}", system),
+    Route("/systems/{system}/playbooks", playbooks),
 ]

@@ -52,6 +52,7 @@ cadences:
   morning: {{on: weekdays, at: "08:00", title: Morning round}}
   yearly: {{cron: "0 9 29 2 *"}}
 playbooks:
+  deploy: {{title: How to deploy, remediation: [{{title: Deploy, command: make deploy}}]}}
   api-down:
     title: "The API does not answer <i>"
     symptoms: ["Customers see <h1>an error</h1>"]

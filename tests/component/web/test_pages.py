@@ -15,9 +15,9 @@ from healthd.web.errors import refusal_of
 from tests.component.web.conftest import HOSTILE, Shop
 from tests.e2e.daemon import Daemon
 
-PAGES = ("/", "/?status=ok", "/systems/shop", "/checks/shop/api", "/checks/shop/pods", "/checks/shop/round",
-         "/checks/shop/off", "/incidents", "/schedule?ahead=month", "/silences", "/windows", "/attestations",
-         "/systems/healthd", "/checklists/shop/morning", "/healthd", "/coverage",
+PAGES = ("/", "/?status=ok", "/systems/shop", "/systems/shop/playbooks", "/checks/shop/api", "/checks/shop/pods",
+         "/checks/shop/round", "/checks/shop/off", "/incidents", "/schedule?ahead=month", "/silences", "/windows",
+         "/attestations", "/systems/healthd", "/checklists/shop/morning", "/healthd", "/coverage",
          "/configuration", "/sign-in", "/api/docs", "/nowhere")  # fmt: skip
 
 
@@ -249,10 +249,19 @@ def test_the_schedule_shows_the_zone_of_each_system(daemon: Daemon) -> None:
     assert "3 checks every 1s" in words
 
 
+def test_a_playbook_that_no_check_names_can_be_read(daemon: Daemon) -> None:
+    assert 'href="/systems/shop/playbooks"' in daemon.http.get("/systems/shop").text
+    words = Page(daemon.http.get("/systems/shop/playbooks").text).words
+    assert "Look at the pods" in words
+    assert "How to deploy deploy No check leads to it." in words
+    assert "make deploy" in words
+
+
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
         ("/nowhere", 404, "Not found"),
+        ("/systems/shoop/playbooks", 404, "did you mean shop?"),
         ("/checks/shop/apy", 404, "did you mean shop/api"),
         ("/systems/shoop", 404, "did you mean shop?"),
         ("/incidents/INC-<b>", 404, "No incident"),
