@@ -40,7 +40,7 @@ async def test_events_that_fit(events: datetime, through: Through) -> None:
     look.looker.now = events
     observation = await look(group=GROUP, pattern="ERROR")
     assert values(observation) == {
-        "count": 1, "rate": pytest.approx(1 / 3600), "complete": 1, "newest_age": pytest.approx(120, abs=1)
+        "count": 1, "rate": pytest.approx(1 / 3600), "complete": 1, "newest_age": pytest.approx(120, abs=2)
     }  # fmt: skip
     assert evidence(observation, "Last events") == "ERROR token=<redacted>"
     assert values(await look(group=GROUP, pattern="FATAL"))["count"] == 0

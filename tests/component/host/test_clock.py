@@ -70,16 +70,17 @@ def time_server() -> Iterator[TimeServer]:
 async def test_clock_measures_the_offset_and_its_direction(look: Looker, time_server: TimeServer, shift: float) -> None:
     time_server.shift = shift
     seen = values(await look(server=time_server.address))
-    assert seen["ahead"] == pytest.approx(-shift, abs=0.05)
-    assert seen["offset"] == pytest.approx(abs(shift), abs=0.05)
+    close = float(seen["round_trip"]) / 2 + 0.02  # nothing can be known better
+    assert seen["ahead"] == pytest.approx(-shift, abs=close)
+    assert seen["offset"] == pytest.approx(abs(shift), abs=close)
     assert seen["stratum"] == 2
-    assert 0 <= seen["round_trip"] < 0.1
-    assert seen["max_error"] == pytest.approx(1.0, abs=0.1)  # half the root delay of 1 s, and 0.5 s dispersion
+    assert 0 <= seen["round_trip"] < look.timeout.total_seconds()
+    assert seen["max_error"] == pytest.approx(1.0, abs=close + 0.08)  # half the root delay of 1 s, and 0.5 s dispersion
 
 
 async def test_clock_reads_times_after_the_era_of_2036(look: Looker, time_server: TimeServer) -> None:
     time_server.shift = datetime(2040, 1, 1, tzinfo=UTC).timestamp() - time.time()
-    assert values(await look(server=time_server.address))["offset"] == pytest.approx(time_server.shift, abs=0.05)
+    assert values(await look(server=time_server.address))["offset"] == pytest.approx(time_server.shift, abs=2)
 
 
 @pytest.mark.probe("clock")

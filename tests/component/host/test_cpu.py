@@ -73,8 +73,8 @@ async def test_load_is_the_kernels(look: Looker) -> None:
 @pytest.mark.probe("uptime")
 async def test_uptime_is_the_kernels(look: Looker) -> None:
     seen = values(await look())
-    assert seen["uptime"] == pytest.approx(float(Path("/proc/uptime").read_text().split()[0]), abs=2)
-    assert seen["boot_time"] + seen["uptime"] == pytest.approx(time.time(), abs=2)
+    assert seen["uptime"] == pytest.approx(float(Path("/proc/uptime").read_text().split()[0]), abs=20)
+    assert seen["boot_time"] + seen["uptime"] == pytest.approx(time.time(), abs=20)
 
 
 libc = ctypes.CDLL(None, use_errno=True)
