@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from healthd.catalogue.values import Values
 from healthd.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
+_STAND_IN = re.compile(r"\{\{\w+\}\}")
 
 
 @dataclass(slots=True)
@@ -61,9 +63,13 @@ class Context:
             return None
 
     def keep_secret(self, values: Iterable[str]) -> None:
-        """Note values never to be shown; of a URL with a password just that, so that its host can be."""
+        """Note values never to be shown; of a URL with a password just that, so that its host can be.
+
+        `{{token}}`, which a probe fills in by itself, is the name of a secret and may be shown.
+        """
         for value in values:
-            self.secrets |= passwords_in(value) or {value}
+            if not _STAND_IN.fullmatch(value):
+                self.secrets |= passwords_in(value) or {value}
 
     def problem(self, node: Node, message: str, hint: str = "", at: tuple[str | int, ...] = ()) -> None:
         """Note a problem at the node, or where `at` leads from it."""

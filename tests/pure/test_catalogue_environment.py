@@ -173,6 +173,11 @@ def test_of_a_secret_url_only_the_password_is_hidden(tmp_path: Path) -> None:
     assert catalogue(tmp_path, text).secrets == {"hunter2"}
 
 
+def test_the_name_of_a_value_that_a_probe_fills_in_is_no_secret(tmp_path: Path) -> None:
+    text = "checks: [{name: a, every: 1m, probe: {type: queue, url: '{{token}}'}}]"
+    assert catalogue(tmp_path, text).secrets == frozenset()
+
+
 def test_a_password_that_is_the_users_name_does_not_hide_that_name(tmp_path: Path) -> None:
     url = "postgresql://postgres:postgres@db/postgres"
     text = f"checks: [{{name: a, every: 1m, probe: {{type: queue, url: '{url}'}}}}]"
