@@ -52,7 +52,13 @@ async def answer(request: Request, error: Exception) -> Response:
         return JSONResponse(as_json(refusal), refusal.status, headers, media_type=PROBLEM)
     title = HTTPStatus(refusal.status).phrase
     template = "sign-in.html" if refusal.status == 401 else "error.html"
-    context = {"title": title, "refusal": refusal, "failed": "", "target": here(request)}
+    context = {
+        "title": title,
+        "refusal": refusal,
+        "failed": "",
+        "target": here(request),
+        "unsent": request.method not in ("GET", "HEAD"),
+    }
     response = await page(request, template, refusal.status, **context)
     response.headers.update(headers)
     return response

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+MENDABLE = (400, 409)  # by filling in the form otherwise
+
 
 class RequestError(Exception):
     """A request that is answered with an error: status, what is wrong, and what would help.

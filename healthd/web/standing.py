@@ -35,6 +35,7 @@ class Status(StrEnum):
 
 
 _PROBLEMS = frozenset({Status.CRITICAL, Status.WARNING, Status.UNKNOWN})
+_OVERALL = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.OK, Status.WAITING)
 _RANKS = {status: rank for rank, status in enumerate(Status)}
 _OF_LEVEL = {
     Level.OK: Status.OK,
@@ -166,5 +167,5 @@ def count(found: Iterable[Status]) -> dict[Status, int]:
 
 
 def overall(counts: Mapping[Status, int]) -> Status:
-    """The worst status of which there is a check; ok where everything waits or is disabled."""
-    return next((s for s in Status if s.is_problem and counts[s]), Status.OK)
+    """The worst problem; without one ok, or waiting where nothing has been looked at yet, disabled where nothing is."""
+    return next((s for s in _OVERALL if counts[s]), Status.DISABLED)

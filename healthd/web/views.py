@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -47,6 +48,13 @@ async def page(request: Request, template: str, status: int = 200, **context: An
 
 
 def here(request: Request) -> str:
-    """This page's address, to come back to after signing in."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    return request.url.path + query if request.method in ("GET", "HEAD") else "/"
+    """This page's address, to come back to after signing in; of a form that was sent, that of the page it stands on."""
+    if request.method in ("GET", "HEAD"):
+        return _local(request.url.path, request.url.query)
+    came_from = urlsplit(request.headers.get("referer", ""))
+    ours = came_from.netloc.lower() == visitor_of(request).host.lower()
+    return _local(came_from.path, came_from.query) if ours and came_from.path else "/"
+
+
+def _local(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -11,6 +13,7 @@ from healthd.web.body import form
 from healthd.web.desk import desk_of
 from healthd.web.pages.check import next_runs
 from healthd.web.pages.incidents import MAX_NOTE
+from healthd.web.problem import MENDABLE, RequestError
 from healthd.web.views import UTC, page
 
 PAST = 50
@@ -30,13 +33,18 @@ async def index(request: Request) -> Response:
 
 async def show(request: Request) -> Response:
     """`/attestations/{id}`: one, to be signed for with one click."""
+    return await _show(request, {})
+
+
+async def _show(request: Request, fields: Mapping[str, str], failed: RequestError | None = None) -> Response:
+    """With the form as it was filled in, and why it was refused."""
     desk = desk_of(request)
     found = await attesting.find(desk, request.path_params["attestation"])
     system = desk.daemon.catalogue.systems.get(found.system)
     return await page(
-        request, "attestation.html", asked=found, zone=system.zone if system else UTC, system=system,
-        task=desk.daemon.attestations.tasks.get(found.check_id), max_note=MAX_NOTE,
-        past=await desk.ask(desk.daemon.attestations.past(10, found.check_id)),
+        request, "attestation.html", failed.status if failed else 200, fields=fields, failed=failed, asked=found,
+        zone=system.zone if system else UTC, system=system, task=desk.daemon.attestations.tasks.get(found.check_id),
+        max_note=MAX_NOTE, past=await desk.ask(desk.daemon.attestations.past(10, found.check_id)),
     )  # fmt: skip
 
 
@@ -46,7 +54,12 @@ async def give(request: Request) -> Response:
     fields = await form(request)
     session = desk.gate.require_form(request, fields.get("form_key", ""), desk.now())
     name = request.path_params["attestation"]
-    given = await attesting.give(desk, name, session.name, fields.get("note", ""), fields.get("link", ""))
+    try:
+        given = await attesting.give(desk, name, session.name, fields.get("note", ""), fields.get("link", ""))
+    except RequestError as failed:
+        if failed.status not in MENDABLE:
+            raise
+        return await _show(request, fields, failed)
     return RedirectResponse(f"/attestations/{given.id}", 303)
 
 

@@ -26,6 +26,7 @@ from healthd.web.words import schedule_words
 OUTCOMES = 25
 INCIDENTS = 10
 NEXT = 5
+LIMITS = ("target", "acceptable", "warning", "critical")
 MAX_MEASUREMENTS = 100
 SLOW = 15  # seconds
 
@@ -54,6 +55,7 @@ async def show(request: Request) -> Response:
         row=standing(desk.daemon, check),
         past=await _past(request, desk, check),
         ranges=RANGES,
+        limits=[name for name in LIMITS if any(getattr(row, name) for row in check.thresholds)],
         before=request.query_params.get("before", ""),
         definition=definition(check, desk.daemon),
         schedule=schedule_words(check, system),

@@ -70,6 +70,7 @@ async def show(request: Request) -> Response:
         told=told,
         diagnosis=incident.details.get("diagnosis"),
         climb=desk.daemon.climb(incident),
+        channels=desk.daemon.channels,
         playbook=playbook or told.get("playbook"),
         quiet=[check_id for check_id, cause in desk.daemon.suppressed.items() if cause == incident.check_id],
         timeline=[*timeline[:1], *timeline[1:][-ENTRIES:]],

@@ -83,7 +83,15 @@ def _with_cookie(request: Request, target: str, value: str, lasts: int) -> Respo
 
 async def _ask(request: Request, target: str, failed: str = "", status: int = 200) -> Response:
     return await page(
-        request, "sign-in.html", status, title="Sign in", target=target, failed=failed, refusal=None, refresh=0
+        request,
+        "sign-in.html",
+        status,
+        title="Sign in",
+        target=target,
+        failed=failed,
+        refusal=None,
+        unsent=False,
+        refresh=0,
     )
 
 

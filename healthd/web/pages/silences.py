@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +13,7 @@ from healthd.web import quiet
 from healthd.web.body import form
 from healthd.web.desk import desk_of
 from healthd.web.pages.incidents import MAX_NOTE, find
-from healthd.web.problem import RequestError
+from healthd.web.problem import MENDABLE, RequestError
 from healthd.web.views import page
 
 PAST = 50
@@ -21,13 +22,18 @@ DURATIONS = ("30m", "1h", "2h", "4h", "8h", "24h", "3d", "7d")
 
 async def silences(request: Request) -> Response:
     """`/silences`: those in effect and to come, those that are over, and a form for a new one."""
+    return await _silences(request, {"matchers": request.query_params.get("matchers", "")[:500]})
+
+
+async def _silences(request: Request, fields: Mapping[str, str], failed: RequestError | None = None) -> Response:
+    """With the form as it was filled in, and why it was refused."""
     desk = desk_of(request)
     now = desk.now()
     known = desk.daemon.silences.known
     past = [s for s in await desk.ask(desk.daemon.silences.recorded(PAST)) if s.state(now) == "expired"]
     return await page(
-        request, "silences.html", silences=known, past=past, about=desk.daemon.silences.about,
-        matchers=request.query_params.get("matchers", "")[:500], durations=DURATIONS, max_note=MAX_NOTE,
+        request, "silences.html", failed.status if failed else 200, silences=known, past=past,
+        about=desk.daemon.silences.about, durations=DURATIONS, max_note=MAX_NOTE, fields=fields, failed=failed,
     )  # fmt: skip
 
 
@@ -37,7 +43,12 @@ async def add_silence(request: Request) -> Response:
     fields = await form(request)
     session = desk.gate.require_form(request, fields.get("form_key", ""), desk.now())
     times = (fields.get("starts_at", ""), fields.get("ends_at", ""), fields.get("duration", ""))
-    await quiet.silence(desk, _words(fields.get("matchers", "")), session.name, fields.get("reason", ""), times)
+    try:
+        await quiet.silence(desk, _words(fields.get("matchers", "")), session.name, fields.get("reason", ""), times)
+    except RequestError as failed:
+        if failed.status not in MENDABLE:
+            raise
+        return await _silences(request, fields, failed)
     return RedirectResponse("/silences", 303)
 
 
@@ -71,10 +82,16 @@ async def silence_incident(request: Request) -> Response:
 
 async def windows(request: Request) -> Response:
     """`/windows`: open ones, coming ones, those that are over, and a form to add one."""
+    return await _windows(request, {})
+
+
+async def _windows(request: Request, fields: Mapping[str, str], failed: RequestError | None = None) -> Response:
+    """With the form as it was filled in, and why it was refused."""
     desk = desk_of(request)
     return await page(
-        request, "windows.html", windows=desk.daemon.windows.known, past=await desk.ask(desk.daemon.windows.past(PAST)),
-        systems=desk.daemon.catalogue.systems, durations=DURATIONS, max_note=MAX_NOTE,
+        request, "windows.html", failed.status if failed else 200, windows=desk.daemon.windows.known,
+        past=await desk.ask(desk.daemon.windows.past(PAST)), systems=desk.daemon.catalogue.systems,
+        durations=DURATIONS, max_note=MAX_NOTE, fields=fields, failed=failed,
     )  # fmt: skip
 
 
@@ -85,7 +102,12 @@ async def add_window(request: Request) -> Response:
     session = desk.gate.require_form(request, fields.get("form_key", ""), desk.now())
     planned = (fields.get("system", ""), fields.get("reason", ""), session.name)
     times = (fields.get("starts_at", ""), "", fields.get("duration", ""))
-    await quiet.add_window(desk, planned, times, fields.get("notice", ""))
+    try:
+        await quiet.add_window(desk, planned, times, fields.get("notice", ""))
+    except RequestError as failed:
+        if failed.status not in MENDABLE:
+            raise
+        return await _windows(request, fields, failed)
     return RedirectResponse("/windows", 303)
 
 

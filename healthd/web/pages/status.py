@@ -25,6 +25,7 @@ SAID = {
 HEADLINES = {
     Status.OK: "All systems operational", Status.WARNING: "Some systems are degraded",
     Status.CRITICAL: "There is an outage", Status.UNKNOWN: "The status is not known",
+    Status.WAITING: "The status is not known yet", Status.DISABLED: "Nothing is watched",
 }  # fmt: skip
 
 
@@ -33,8 +34,8 @@ async def status(request: Request) -> Response:
     desk = _open(request)
     systems = desk.daemon.catalogue.watched
     found = [(system.title, standing := _standing(desk, system), SAID[standing]) for system in systems]
-    worst = overall(count([standing for _, standing, _ in found]))
-    return await page(request, "status.html", found=found, worst=worst, headline=HEADLINES.get(worst, "Status"))
+    worst = min((standing for _, standing, _ in found), key=lambda s: s.rank, default=Status.DISABLED)
+    return await page(request, "status.html", found=found, worst=worst, headline=HEADLINES[worst])
 
 
 async def badge(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,3 +133,34 @@ def test_a_stranger_sees_and_changes_nothing(shop: Daemon) -> None:
             assert f"/sign-in?next={path.replace('/', '%2F')}" in page or f"/sign-in?next={path}" in page
         for path in ("/silences", "/windows", "/attestations/x", "/silences/x/expire", "/windows/x/end"):
             assert stranger.post(path, data={"form_key": "x"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "said"),
+    [
+        ("/silences", {"matchers": "check=~(a+)+", "reason": "moving <i>", "duration": "8h"}, "may take for ever"),
+        ("/silences", {"matchers": 'check="web', "reason": "moving <i>", "duration": "8h"}, "is not closed"),
+        ("/windows", {"system": "shop", "starts_at": "2001-01-01T00:00", "reason": "moving <i>", "duration": "8h"}, ""),
+    ],
+)
+def test_a_form_that_is_refused_keeps_what_was_written(
+    browser: httpx.Client, path: str, fields: dict[str, str], said: str
+) -> None:
+    refused = submit(browser, path, path, **fields)
+    assert refused.status_code in (400, 409)
+    assert said in refused.text
+    assert "Nothing was changed." in refused.text
+    assert "<option selected>8h</option>" in refused.text
+    assert 'name="reason" value="moving &lt;i&gt;"' in refused.text
+    assert all(text in html.unescape(refused.text) for text in fields.values())
+
+
+def test_whoever_signs_in_for_a_form_comes_back_to_its_page(shop: Daemon) -> None:
+    [incident, *_] = shop.get("/api/v1/incidents?open=true")["incidents"]
+    page = f"/incidents/{incident['id']}"
+    with httpx.Client(base_url=shop.url) as stranger:
+        for came_from, back in ((shop.url + page, page), ("https://evil.example/x", "/"), ("", "/")):
+            headers = {"Referer": came_from} if came_from else {}
+            refused = stranger.post(f"{page}/acknowledge", data={"form_key": "x"}, headers=headers)
+            assert (refused.status_code, f'name="next" value="{back}"' in refused.text) == (401, True)
+            assert "nothing was changed" in refused.text
