@@ -37,6 +37,7 @@ TABLE = """
     database-connections  database_connections  0% OK, 79.9% OK, 80% WARNING, 94.9% WARNING, 95% CRITICAL, 100% CRITICAL
     redis-memory          redis_memory          0% OK, 79.9% OK, 80% WARNING, 89.9% WARNING, 90% CRITICAL, 100% CRITICAL
     disk-usage            disk_usage            10% OK, 79.9% OK, 80% WARNING, 89.9% WARNING, 90% CRITICAL, 100% CRITICAL
+    volume-usage          volume_usage          10% OK, 79.9% OK, 80% WARNING, 89.9% WARNING, 90% CRITICAL, 100% CRITICAL
     error-rate-5xx        error_rate            0% OK, 0.099% OK, 0.1% WARNING, 0.99% WARNING, 1% CRITICAL, 1.01% CRITICAL, 8% CRITICAL
     transcoding-queue     transcoding_queue     0 OK, 4 OK, 5 OK, 9 OK, 10 WARNING, 19 WARNING, 20 CRITICAL, 21 CRITICAL
     transcoding-queue     transcoding_backlog   0 OK, 9 OK, 10 OK, 11 WARNING, 50 WARNING
@@ -95,6 +96,9 @@ TABLE = """
     database-backups      other_region          1 OK, 2 OK, 0 WARNING
     redis-persistence     aof_on                1 OK, 0 CRITICAL
     redis-persistence     aof_fsync             everysec OK, no WARNING
+    redis-persistence     aof_written           1 OK, 0 CRITICAL
+    redis-persistence     rdb_on                1 OK, 0 WARNING
+    redis-persistence     rdb_written           1 OK, 0 WARNING
     redis-persistence     rdb_age               1h OK, 6h OK, 361m WARNING, 13h CRITICAL
     redis-standby         redis_standby         1 OK, 2 OK, 0 CRITICAL
     videos-bucket         versioning            Enabled OK, Suspended CRITICAL, Disabled CRITICAL
@@ -128,6 +132,8 @@ HELD = """
     pods-ready         pods_not_ready       1     5m     CRITICAL
     login              up                   0     119s   OK
     login              up                   0     2m     CRITICAL
+    redis-persistence  rdb_age              361m  14m    OK
+    redis-persistence  rdb_age              361m  15m    WARNING
     autoscaler         autoscaler_at_max    1     599s   OK
     autoscaler         autoscaler_at_max    1     10m    WARNING
     api-latency-p95    api_latency_p95      500ms 0s     WARNING
@@ -147,6 +153,7 @@ OPENS = """
     transcoding-duration   transcoding_duration  10m   SEV3 transcoding-jobs-stuck
     error-rate-5xx         error_rate            1.01% SEV2 high-error-rate
     disk-usage             disk_usage            90%   SEV2 disk-space-full
+    volume-usage           volume_usage          90%   SEV2 disk-space-full
     idle-timeout           idle_timeout          30s   SEV2 websocket-connection-failures
     idle-timeout           idle_timeout          25s   SEV2 websocket-connection-failures
     load-balancer          healthy               0     SEV1 complete-site-outage

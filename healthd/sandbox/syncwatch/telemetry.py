@@ -9,8 +9,10 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from healthd.sandbox.parts.exporter import Exporter
 from healthd.sandbox.parts.telemetry import BUCKETS, Machines, Node, Quantiles
+from healthd.sandbox.syncwatch.cluster import NAMESPACE
 
 USUAL_TRANSCODING = 240.0  # seconds for an hour in 1080p
+VOLUME = 100 * 2.0**30  # bytes, of the transcoder's claim
 
 
 class Telemetry:
@@ -48,7 +50,7 @@ class MachineExporter(Exporter):
 
 
 class MediaExporter(Exporter):
-    """The transcoder, the servers of HLS segments and the TURN server."""
+    """The transcoder and its volume, the servers of HLS segments and the TURN server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,5 +63,14 @@ class MediaExporter(Exporter):
         )  # fmt: skip
         self.transcoding = transcoding.labels("0.95", "1080p")
         self.transcoding.set(USUAL_TRANSCODING)
+        self._volume("capacity").set(VOLUME)
+        self.volume_used = self._volume("used")
+        self.volume_used.set(0.45 * VOLUME)
         self.turn_server = Gauge("syncwatch_turn_server_up", "Whether the TURN server answers", registry=self.registry)
         self.turn_server.set(1)
+
+    def _volume(self, what: str) -> Gauge:
+        """As the kubelet that has it mounted tells it."""
+        labels = {"namespace": NAMESPACE, "persistentvolumeclaim": "storage-pvc"}
+        gauge = Gauge(f"kubelet_volume_stats_{what}_bytes", f"{what} of a volume", list(labels), registry=self.registry)
+        return gauge.labels(**labels)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _ON_PROMETHEUS = (
     "error-rate-5xx", "error-rate-4xx", "api-latency-p95", "sync-drift", "websocket-connections", "request-rate",
-    "active-users", "uploads", "memory-usage", "cpu-usage", "disk-usage", "transcoding-duration", "bandwidth",
-    "disk-io", "network-io", "segment-delivery",
+    "active-users", "uploads", "memory-usage", "cpu-usage", "disk-usage", "volume-usage", "transcoding-duration",
+    "bandwidth", "disk-io", "network-io", "segment-delivery",
 )  # fmt: skip
 _ON_THOSE = ("api-latency-p99", "api-latency-p50", "sync-command-latency", "storage-free", "storage-forecast")
 

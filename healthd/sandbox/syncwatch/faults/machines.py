@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from healthd.sandbox.syncwatch.faults.common import ALERTS, MINUTE, SECONDS, SOON, Act, Faults, at_once
+from healthd.sandbox.syncwatch.telemetry import VOLUME
 from healthd.sandbox.world import Fault, Opens
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ MACHINES: Faults = (
     Fault(
         "disk-full", "fills node-1's disk to 96%", ("disk-usage", *ALERTS), SOON,
         _use("node-1", disk=0.96), _use("node-1", disk=0.6), ("storage-free",), Opens("disk-space-full", "SEV2"),
+    ),
+    Fault(
+        "volume-full", "fills the transcoder's volume to 97%", ("volume-usage",), SECONDS,
+        at_once(lambda w: w.media.volume_used.set(0.97 * VOLUME)),
+        at_once(lambda w: w.media.volume_used.set(0.45 * VOLUME)), incident=Opens("disk-space-full", "SEV2"),
     ),
     Fault(
         "disk-filling", "lets node-2's disk grow by 0.02% a second", ("storage-forecast",), MINUTE,
