@@ -16,8 +16,8 @@ from tests.e2e.daemon import TOKEN, Daemon
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 SCREENS = {"desk": (1280, "light"), "phone": (390, "dark")}
 SIGNED_IN = (
-    "/", "/systems/shop?cadence=morning", "/checks/shop/checkout?range=day", "/checks/shop/handover",
-    "/checklists/shop/morning", "/incidents", "/incidents/{incident}", "/reports?system=payments&cadence=weekly",
+    "/", "/systems/shop?cadence=morning", "/systems/shop/playbooks", "/checks/shop/checkout?range=day",
+    "/checks/shop/handover", "/checklists/shop/morning", "/incidents", "/incidents/{incident}", "/reports?system=payments&cadence=weekly",
     "/reports/{report}", "/availability?system=shop", "/silences", "/windows", "/attestations", "/attestations/{task}",
     "/schedule?system=payments", "/coverage", "/configuration", "/healthd", "/audit", "/status", "/api/docs",
     "/nowhere",
