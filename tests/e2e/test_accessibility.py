@@ -17,8 +17,8 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 SCREENS = {"desk": (1280, "light"), "phone": (390, "dark")}
 SIGNED_IN = (
     "/", "/systems/shop?cadence=morning", "/systems/shop/playbooks", "/checks/shop/checkout?range=day",
-    "/checks/shop/handover", "/checklists/shop/morning", "/incidents", "/incidents/{incident}", "/reports?system=payments&cadence=weekly",
-    "/reports/{report}", "/availability?system=shop", "/silences", "/windows", "/attestations", "/attestations/{task}",
+    "/checks/shop/handover", "/checklists/shop/morning", "/incidents", "/incidents/{incident}",
+    "/reports?system=payments&cadence=weekly", "/reports/{report}", "/availability?system=shop", "/silences", "/windows", "/attestations", "/attestations/{task}",
     "/schedule?system=payments", "/coverage", "/configuration", "/healthd", "/audit", "/status", "/api/docs",
     "/nowhere",
 )  # fmt: skip
