@@ -17,6 +17,9 @@ from healthd.notify import CHANNELS, builtin_channels
 from healthd.probes import PROBES
 from healthd.settings import Settings, SettingsError
 
+OWN_URL = "HEALTHD_OWN_URL"
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - where it listens, not we
+
 
 def channel_options() -> Mapping[str, type[BaseModel]]:
     """The options model of every channel type."""
@@ -30,13 +33,20 @@ def load_catalogue(settings: Settings, folders: Sequence[str] = ()) -> Catalogue
         probes=PROBES,
         channels=channel_options(),
         settings=settings,
-        environment=os.environ,
+        environment=_environment(settings),
     )
 
 
 def load_looks(settings: Settings, location: str) -> Looks:
     """What workers at `location` look at. Raises CatalogueError."""
-    return looks_at(settings.checks, location, probes=PROBES, settings=settings, environment=os.environ)
+    return looks_at(settings.checks, location, probes=PROBES, settings=settings, environment=_environment(settings))
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """The variables catalogues may use: the process', and HEALTHD_OWN_URL, where the daemon answers this machine."""
+    host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+    host = f"[{host}]" if ":" in host else host
+    return {OWN_URL: f"{'https' if settings.tls_cert else 'http'}://{host}:{settings.port}", **os.environ}
 
 
 def in_force(catalogue: Catalogue, *own: System) -> Catalogue:
