@@ -18,9 +18,9 @@ SCREENS = {"desk": (1280, "light"), "phone": (390, "dark")}
 SIGNED_IN = (
     "/", "/systems/shop?cadence=morning", "/systems/shop/playbooks", "/checks/shop/checkout?range=day",
     "/checks/shop/handover", "/checklists/shop/morning", "/incidents", "/incidents/{incident}",
-    "/reports?system=payments&cadence=weekly", "/reports/{report}", "/availability?system=shop", "/silences", "/windows", "/attestations", "/attestations/{task}",
-    "/schedule?system=payments", "/coverage", "/configuration", "/healthd", "/audit", "/status", "/api/docs",
-    "/nowhere",
+    "/reports?system=payments&cadence=weekly", "/reports/{report}", "/availability?system=shop", "/silences",
+    "/windows", "/attestations", "/attestations/{task}", "/schedule?system=payments", "/coverage", "/configuration",
+    "/healthd", "/audit", "/status", "/api/docs", "/nowhere",
 )  # fmt: skip
 SIGNED_OUT = ("/sign-in", "/incidents/{incident}", "/attestations/{task}")
 
