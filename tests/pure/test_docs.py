@@ -13,6 +13,7 @@ import pytest
 from healthd.cli import COMMANDS, cli
 from healthd.notify import CHANNELS
 from healthd.sandbox.world import WORLDS
+from healthd.loading import OWN_URL
 from healthd.settings import PREFIX, Settings
 from tests.documents.examples import kind, mistakes, not_of_the_chart
 from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, commands, links, pages, words_in_code
@@ -66,7 +67,7 @@ def test_a_block_can_be_read_by_its_language(block: Block) -> None:
 
 
 def test_every_setting_named_exists() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields} | {f"{PREFIX}CONFIG"}
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {f"{PREFIX}CONFIG", OWN_URL}
     named = set(re.findall(rf"\b{PREFIX}[A-Z][A-Z_]*[A-Z]\b", EVERYTHING))
     assert not {name for name in named if name not in known and name.removesuffix("_FILE") not in known}
 
