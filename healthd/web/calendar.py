@@ -41,7 +41,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, as (system's title, rule)."""
+    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, as (titles of the system and the cadence, rule)."""
 
     first: date
     weeks: list[list[Day]]
@@ -114,4 +114,5 @@ def _maintained(catalogue: Catalogue, windows: Iterable[Maintenance], system: st
 def _words(catalogue: Catalogue, key: Key) -> tuple[str, str]:
     system, rule, cadence = key
     known = catalogue.systems[system].cadences.get(cadence)
-    return catalogue.systems[system].title, known.text if known else ", ".join(rule.crons)
+    title = catalogue.systems[system].title
+    return (f"{title}, {known.title or known.name}", known.text) if known else (title, ", ".join(rule.crons))

@@ -61,7 +61,7 @@ def test_several_times_of_a_day_are_one_entry_and_what_runs_all_the_time_is_said
     found = month(catalogue("0 9,13,18 * * *"), (), FEBRUARY, TODAY)
     assert {(len(day.entries), day.entries[0].more) for day in days(found) if day.in_month} == {(1, 2)}
     often = month(catalogue("*/10 * * * *"), (), FEBRUARY, TODAY)
-    assert often.often == [("Shop", "*/10 * * * *")]
+    assert often.often == [("Shop, Morning checks", "*/10 * * * *")]
     assert not [day for day in days(often) if day.entries]
 
 
