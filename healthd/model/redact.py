@@ -21,7 +21,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(?P<head>bearer\s+)[a-z0-9._~+/=-]{8,}"), rf"\g<head>{MASK}"),
     (
         re.compile(
-            r"(?i)(?P<head>(?:passw(?:or)?d|pwd|secret|token|(?:api|access|routing)[_-]?key)"
+            r"(?i)(?P<head>(?:passw(?:or)?d|pwd|secret(?!smanager:)|token|(?:api|access|routing)[_-]?key)"
             r"[\w.-]{0,64}[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+"
         ),
         rf"\g<head>{MASK}",

@@ -51,6 +51,7 @@ def test_as_part_of_base64(secret: str, before: str, after: str) -> None:
         ("my-api-key.name: abc", "my-api-key.name: <redacted>"),
         ("Authorization: Basic dTpw", "Authorization: <redacted>"),
         ("3 tokens left, no secret", "3 tokens left, no secret"),
+        ("forbidden: needs secretsmanager:ListSecrets (as x)", "forbidden: needs secretsmanager:ListSecrets (as x)"),
     ],
 )
 def test_what_looks_like_one(text: str, told: str) -> None:

@@ -177,7 +177,9 @@ class AwsProbe:
             async with asyncio.timeout(patience(context.timeout)):
                 return await self.look(params, aws)
         except TimeoutError:
-            raise ProbeError(no_answer(context.timeout, aws.doing or "AWS"), "timeout") from None
+            # without a question of its own, it waited for what another check had asked
+            waited = aws.doing or self.needs(params)[0].action
+            raise ProbeError(no_answer(context.timeout, waited), "timeout") from None
 
     def look(self, params: Any, aws: Asker) -> Coroutine[Any, Any, Observation]:
         """What a probe adds to this."""
