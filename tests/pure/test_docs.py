@@ -11,9 +11,9 @@ import click
 import pytest
 
 from healthd.cli import COMMANDS, cli
+from healthd.loading import OWN_URL
 from healthd.notify import CHANNELS
 from healthd.sandbox.world import WORLDS
-from healthd.loading import OWN_URL
 from healthd.settings import PREFIX, Settings
 from tests.documents.examples import kind, mistakes, not_of_the_chart
 from tests.documents.pages import LANGUAGES, ROOT, Block, anchors, blocks, commands, links, pages, words_in_code
