@@ -51,6 +51,7 @@ class Source(Protocol):
     """Where backups are kept."""
 
     remote: bool  # whether it has to be fetched before it can be restored
+    where: str  # what was looked through, for people
 
     async def newest(self) -> Backup | None:
         """The newest one, None when there is none. Raises ProbeError."""
@@ -73,6 +74,7 @@ class Files:
     remote = False
 
     def __init__(self, globs: tuple[str, ...], context: ProbeContext) -> None:
+        self.where = ", ".join(globs)
         self._patterns = [make_pattern(glob, context.now.astimezone(context.zone)) for glob in globs]
 
     async def newest(self) -> Backup | None:
@@ -127,6 +129,7 @@ class S3:
     def __init__(self, params: S3Source, context: ProbeContext) -> None:
         self._params, self._context = params, context
         self._prefix = fill_dates(params.prefix, context.now.astimezone(context.zone))
+        self.where = f"s3://{params.bucket}/{self._prefix}" + (f" ({params.match})" if params.match else "")
 
     async def newest(self) -> Backup | None:
         aws = await self._asker()

@@ -82,7 +82,7 @@ class Drill:
         with self._steps.step("find the newest backup"):
             backup = found.backup = await source.newest()
         if backup is None:
-            found.problem = "no backup is there that fits"
+            found.problem = f"no backup is there that fits {source.where}"
             return found
         self._steps.say(f"backup: {backup.path}, {format_value(float(backup.size), Unit.BYTES)}")
         workspace = await interruptible(lambda _: self._workspace())

@@ -21,7 +21,7 @@ from tests.servers.postgres import PostgresServer
 async def test_no_backup(production: Production, drill: Drill) -> None:
     seen = await drill(file=f"{production.folder}/*.dump")
     assert values(seen) == {"restored": 0, "leftovers": 0}
-    assert seen.note == "no backup is there that fits"
+    assert seen.note == f"no backup is there that fits {production.folder}/*.dump"
     with pytest.raises(ProbeError, match="cannot look into /nowhere"):
         await drill(file="/nowhere/*.dump")
 
