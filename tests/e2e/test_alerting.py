@@ -198,7 +198,7 @@ def test_a_failing_check_arrives_at_slack_and_pagerduty_and_its_end_too(told: Re
     ("cause", "quiet", "loud"),
     [
         ("HealthdDown", ["HealthdReloadFailed", "HealthdCheckCritical", "HealthdNoLeader"], ["Watchdog"]),
-        ("HealthdNoLeader", ["HealthdCheckOverdue", "HealthdRunsMissed"], ["HealthdReloadFailed"]),
+        ("HealthdNoLeader", ["HealthdStoreFailing", "HealthdNotReady", "HealthdRunsMissed"], ["HealthdReloadFailed"]),
         ("HealthdStoreFailing", ["HealthdNotReady", "HealthdNotificationsFailing"], ["HealthdReloadFailed"]),
         ("HealthdCheckCritical", ["HealthdCheckWarning", "HealthdCheckFlapping"], ["HealthdNotificationsFailing"]),
     ],
