@@ -198,7 +198,11 @@ def test_a_failing_check_arrives_at_slack_and_pagerduty_and_its_end_too(told: Re
     ("cause", "quiet", "loud"),
     [
         ("HealthdDown", ["HealthdReloadFailed", "HealthdCheckCritical", "HealthdNoLeader"], ["Watchdog"]),
-        ("HealthdNoLeader", ["HealthdStoreFailing", "HealthdNotReady", "HealthdRunsMissed"], ["HealthdReloadFailed"]),
+        (
+            "HealthdNoLeader",
+            ["HealthdStoreFailing", "HealthdCheckOverdue", "HealthdRunsMissed"],
+            ["HealthdReloadFailed"],
+        ),
         ("HealthdStoreFailing", ["HealthdNotReady", "HealthdNotificationsFailing"], ["HealthdReloadFailed"]),
         ("HealthdCheckCritical", ["HealthdCheckWarning", "HealthdCheckFlapping"], ["HealthdNotificationsFailing"]),
     ],
