@@ -41,7 +41,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, as (titles of the system and the cadence, rule)."""
+    """Weeks from Monday to Sunday. `often`: what runs too often for a calendar, as (titles, rule)."""
 
     first: date
     weeks: list[list[Day]]

@@ -14,6 +14,7 @@ from healthd.coverage import Coverage, State
 from healthd.coverage import coverage as compute
 from healthd.settings import PREFIX, Settings
 from healthd.web.desk import desk_of
+from healthd.web.nearest import require_system
 from healthd.web.standing import Status
 from healthd.web.views import page
 
@@ -25,11 +26,13 @@ async def coverage(request: Request) -> Response:
     desk = desk_of(request)
     systems = {system.name: system for system in desk.daemon.catalogue.watched}
     chosen = request.query_params.get("system", "")
-    wanted = [chosen] if chosen in systems else [name for name, s in systems.items() if s.runbook.documents]
+    require_system(chosen, systems)
+    wanted = [chosen] if chosen else [name for name, s in systems.items() if s.runbook.documents]
     found = await asyncio.to_thread(compute, desk.daemon.catalogue, wanted)
     only = request.query_params.get("uncovered") == "1"
+    shown = [d for d in found.documents if not only or any(item.state.is_wrong for item in d.items)]
     return await page(
-        request, "coverage.html", found=found, systems=systems, system=chosen, only_wrong=only,
+        request, "coverage.html", found=found, documents=shown, systems=systems, system=chosen, only_wrong=only,
         wrong=("uncovered", "differs"), states=tuple(State), shares=_shares,
     )  # fmt: skip
 
@@ -65,7 +68,7 @@ def _text(value: Any) -> str:
         return HIDDEN
     if isinstance(value, tuple):
         return HIDDEN if any(isinstance(part, SecretStr) for part in value) else ", ".join(map(str, value))
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 ROUTES = [Route("/coverage", coverage), Route("/configuration", configuration)]

@@ -11,6 +11,7 @@ from healthd.web.body import form
 from healthd.web.desk import Desk, desk_of
 from healthd.web.membership import open_incidents
 from healthd.web.moments import moment
+from healthd.web.nearest import require_system
 from healthd.web.pages.overview import by_severity
 from healthd.web.problem import RequestError
 from healthd.web.standing import standing
@@ -30,6 +31,8 @@ async def index(request: Request) -> Response:
     before = moment(query["before"], "before") if query.get("before") else None
     newest = await desk.ask(desk.daemon.store.incidents(system=system, before=before, limit=PAGE))
     open_ = by_severity(desk.daemon.catalogue, open_incidents(desk.daemon, system=system)) if before is None else []
+    if not newest and not open_:  # of a system that was taken out of the catalogue there may be some
+        require_system(system, desk.daemon.catalogue.systems)
     number, pages = paged(query.get("page", ""), len(open_))
     return await page(
         request,

@@ -14,7 +14,7 @@ from healthd.report import Report, from_json, markdown
 from healthd.report.svg import proportions, sparkline
 from healthd.web.desk import Desk, desk_of
 from healthd.web.moments import moment
-from healthd.web.nearest import nearest
+from healthd.web.nearest import nearest, require_system
 from healthd.web.problem import RequestError
 from healthd.web.views import page
 
@@ -29,6 +29,8 @@ async def index(request: Request) -> Response:
     system, cadence = query.get("system", ""), query.get("cadence", "")
     before = moment(query["before"], "before") if query.get("before") else None
     records = await desk.ask(desk.daemon.store.records(KIND, system=system, name=cadence, before=before, limit=PAGE))
+    if not records:
+        require_system(system, desk.daemon.catalogue.systems)
     return await page(
         request, "reports.html", reports=[_row(record) for record in records], system=system, cadence=cadence,
         systems=desk.daemon.catalogue.systems, older=records[-1].at if len(records) == PAGE else None, before=before,

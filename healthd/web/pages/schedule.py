@@ -12,7 +12,7 @@ from starlette.routing import Route
 from healthd.web.calendar import FIRST, LAST, month
 from healthd.web.coming import coming, intervals
 from healthd.web.desk import desk_of
-from healthd.web.nearest import nearest
+from healthd.web.nearest import require_system
 from healthd.web.problem import RequestError
 from healthd.web.views import page
 
@@ -28,8 +28,7 @@ async def schedule(request: Request) -> Response:
     if ahead not in AHEAD:
         raise RequestError(400, f"no such time ahead: {ahead[:40]!r}", f"there are {', '.join(AHEAD)}")
     catalogue, now = desk.daemon.catalogue, desk.now()
-    if system and system not in catalogue.systems:
-        raise RequestError(404, f"no system {system[:100]!r}", nearest(system, catalogue.systems))
+    require_system(system, catalogue.systems)
     today = now.astimezone(catalogue.systems[system].zone).date() if system else now.date()
     first = _month(query.get("month", ""), today)
     shown = await asyncio.to_thread(month, catalogue, tuple(desk.daemon.windows.known), first, today, system)

@@ -164,3 +164,10 @@ def test_whoever_signs_in_for_a_form_comes_back_to_its_page(shop: Daemon) -> Non
             refused = stranger.post(f"{page}/acknowledge", data={"form_key": "x"}, headers=headers)
             assert (refused.status_code, f'name="next" value="{back}"' in refused.text) == (401, True)
             assert "nothing was changed" in refused.text
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/reports", "/coverage", "/schedule"])
+def test_a_system_that_is_mistyped_is_not_one_in_order(shop: Daemon, path: str) -> None:
+    refused = shop.http.get(path, params={"system": "shpo"})
+    assert (refused.status_code, "did you mean shop?" in refused.text) == (404, True)
+    assert shop.http.get(path, params={"system": "shop"}).status_code == 200
