@@ -108,6 +108,23 @@ async def test_a_rotation_by_renaming_loses_nothing(log: Path, look: Looker) -> 
         assert values(await look(**ask))["matches"] == 0
 
 
+async def test_a_look_in_the_middle_of_a_rotation_loses_nothing(log: Path, look: Looker) -> None:
+    ask: dict[str, Any] = {"glob": str(log), "patterns": "ERROR"}
+    await look(**ask)
+    append(log, "ERROR 1")
+    rotated = log.with_name("app.log.1")
+    log.rename(rotated)
+    seen = await look(**ask)  # the new file is not there yet
+    assert (values(seen)["files"], values(seen)["matches"]) == (0, 1)
+    assert seen.note == f"no file is there that fits {log}"
+    append(rotated, "written late ERROR 2")
+    append(log, "ERROR 3")
+    assert values(await look(**ask))["matches"] == 2
+    log.unlink()
+    rotated.unlink()
+    assert set(values(await look(**ask))) == {"files"}
+
+
 async def test_a_rotation_by_copying_and_truncating(log: Path, look: Looker) -> None:
     for glob in (str(log), str(log) + "*"):
         append(log, *[f"{glob} line {n} ERROR" for n in range(100)])

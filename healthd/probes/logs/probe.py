@@ -109,20 +109,24 @@ def _period(params: LogsParams, positions: Positions, context: ProbeContext) -> 
 
 def _observation(params: LogsParams, look: Look, period: timedelta | None) -> Observation:
     measurements = [Measurement("files", float(len(look.listed)), Unit.COUNT)]
-    if not look.listed:
-        return Observation(tuple(measurements), (), "no file is there that fits " + ", ".join(params.glob))
+    absent = "" if look.listed else "no file is there that fits " + ", ".join(params.glob)
+    if absent and not look.places:
+        return Observation(tuple(measurements), (), absent)
+    # between the renaming of a file and the making of the next: what the first still got is read, and counts
     seconds = max(0.0, period.total_seconds()) if period is not None else None
     measurements += [
         Measurement("lines", float(look.lines), Unit.COUNT),
         Measurement("bytes_read", float(look.bytes_read), Unit.BYTES),
         Measurement("backlog", float(look.backlog), Unit.BYTES),
-        Measurement("last_write_age", max(0.0, look.now.timestamp() - look.listed[-1].changed), Unit.SECONDS),
     ]
+    if look.listed:
+        age = max(0.0, look.now.timestamp() - look.listed[-1].changed)
+        measurements.append(Measurement("last_write_age", age, Unit.SECONDS))
     if seconds is not None:
         measurements.append(Measurement("period", seconds, Unit.SECONDS))
     measurements += [*_counts(look, seconds), *_tops(params, look), *_numbers(params, look)]
-    note = f"{format_value(float(look.backlog), Unit.BYTES)} are left for the next look" if look.backlog else ""
-    return Observation(tuple(measurements), tuple(_evidence(look)), note)
+    left = f"{format_value(float(look.backlog), Unit.BYTES)} are left for the next look" if look.backlog else ""
+    return Observation(tuple(measurements), tuple(_evidence(look)), "; ".join(filter(None, (absent, left))))
 
 
 def _counts(look: Look, seconds: float | None) -> Iterator[Measurement]:
