@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -72,7 +73,8 @@ class Looker:
         """
         async with self._preparing:
             for kind in sorted(set(kinds) - self._prepared):
-                await asyncio.to_thread(prepare, kind)
+                with suppress(Exception):  # the look will say what cannot be imported
+                    await asyncio.to_thread(prepare, kind)
                 self._prepared.add(kind)
 
     async def look(self, due: Due, started: datetime, zone: ZoneInfo, shared: Shared) -> Attempt[Observation]:
