@@ -102,6 +102,9 @@ class KubernetesLogsProbe:
 
     async def _look(self, params: LogsParams, context: ProbeContext) -> Observation:
         pods = await select_pods(params, context)
+        if not pods:  # no log is not the same as no error: a misspelt selector would be quiet for ever
+            none = Measurement("pods", 0.0, Unit.COUNT)
+            return Observation((none,), (), f"no pods {params.which()}{params.place()}")
         read = sorted(pods, key=lambda pod: pod.plain)[: params.max_pods]  # those in trouble first
         cluster = await cluster_of(params, context)
         logs = await within(context, cluster, "reading logs", _read_all(cluster, read, params))
@@ -204,8 +207,6 @@ def _evidence(logs: Sequence[_Log], params: LogsParams, context: ProbeContext) -
 
 
 def _note(pods: Sequence[Pod], logs: Sequence[_Log], params: LogsParams) -> str:
-    if not pods:
-        return f"no pods {params.which()}{params.place()}"
     notes = []
     if len(pods) > params.max_pods:
         notes.append(f"only {params.max_pods} of {len(pods)} pods were read")
