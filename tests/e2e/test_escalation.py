@@ -123,8 +123,9 @@ def test_from_the_command_line(new_daemon: NewDaemon, receiver: Receiver) -> Non
 
     code, text = daemon.command("incidents")
     assert (code, incident in text, "nobody" in text) == (2, True, True)
-    code, text = daemon.command("incidents", "--format", "json", "--system", "elsewhere")
-    assert (code, json.loads(text)) == (0, [])
+    code, text = daemon.command("incidents", "--format", "json", "--system", "shop")
+    assert (code, [found["id"] for found in json.loads(text)]) == (2, [incident])
+    assert daemon.command("incidents", "--system", "elsewhere") == (3, "no system 'elsewhere'\n")
     code, text = daemon.command("incident", incident)
     assert code == 2
     assert "  next l3, Manager, at 20" in text
