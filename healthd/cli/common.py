@@ -112,7 +112,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
         show_header=any(columns),
     )
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "ID")  # what is copied is in one piece
     for row in rows:
         table.add_row(*row)
     console.print(table)

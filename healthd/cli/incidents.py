@@ -13,6 +13,7 @@ from healthd.cli.remote import every, get, part, url_option
 from healthd.model.outcomes import Level
 from healthd.model.units import format_duration
 
+WIDE = 120  # columns of a terminal that a table takes
 SHOWN_LINES = 20  # of each piece of evidence
 
 
@@ -33,7 +34,7 @@ def incidents(everything: bool, system: str, limit: int, output: str, url: str |
     if output == "json":
         print_json(found)
     elif found:
-        print_table(("incident", "level", "severity", "since", "", "acknowledged", "what"), map(_row, found))
+        _print(found)
         if len(opened) > limit and not everything:
             click.echo(f"the newest {limit} of {len(opened)}: --limit shows more", err=True)
     else:
@@ -63,6 +64,22 @@ def postmortem(incident_id: str, url: str | None) -> int:
     """Print a post-mortem of INCIDENT_ID in Markdown, filled in as far as the daemon knows."""
     click.echo(shown(get(f"/incidents/{part(incident_id, 'incident')}/postmortem", url=url).text), nl=False)
     return 0
+
+
+def _print(found: Sequence[Mapping[str, Any]]) -> None:
+    """As a table; on a narrow terminal in two lines each, with the id in one piece."""
+    from rich.console import Console
+    from rich.padding import Padding
+
+    rows = [_row(incident) for incident in found]
+    console = Console(highlight=False)
+    if not console.is_terminal or console.width >= WIDE:
+        print_table(("ID", "LEVEL", "SEVERITY", "SINCE", "", "ACKNOWLEDGED", "WHAT"), rows)
+        return
+    for number, level, severity, _, lasted, acknowledged, what in rows:
+        by = f"acknowledged by {acknowledged}" if acknowledged else ""
+        console.print("  ".join(part for part in (number, level, severity, lasted, by) if part))
+        console.print(Padding(what, (0, 0, 0, 4)))
 
 
 def _row(found: Mapping[str, Any]) -> Sequence[str]:

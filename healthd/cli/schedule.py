@@ -57,7 +57,7 @@ def next_(until: str, start: str, system: str, folders: tuple[str, ...], output:
     rows = []
     for at, check_id, cadence in runs:
         local = at.astimezone(catalogue.systems[check_id.partition("/")[0]].zone)
-        wait = format_duration((at - now).total_seconds())
+        wait = format_duration(round((at - now).total_seconds()))
         task = " (attestation)" if check_id in catalogue.tasks else ""
         what = plain(check_id + task)
         rows.append((f"{local:%a %Y-%m-%d %H:%M %Z}", f"in {wait}", plain(cadence or "own rule"), what))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -133,3 +135,18 @@ def test_every_command_is_told_in_a_line(words: list[str]) -> None:
     done = CliRunner().invoke(cli, [*words, "--help"], terminal_width=80)
     assert "Commands:" in done.output
     assert "..." not in done.output.partition("Commands:")[2]
+
+
+def test_an_id_is_in_one_piece_on_a_narrow_terminal(daemon: Daemon) -> None:
+    daemon.http.post("/api/v1/checks/shop/web/run").raise_for_status()
+    daemon.until(lambda: daemon.get("/api/v1/incidents?open=true")["incidents"], what="an incident")
+    [incident] = daemon.get("/api/v1/incidents?open=true")["incidents"]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "healthd", "incidents"], env={**daemon.environment(), "COLUMNS": "60", "TERM": "dumb"},
+        stdout=theirs, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    first = os.read(ours, 10_000).decode().splitlines()[0]
+    os.close(ours)
+    assert (done.returncode, first.split()[:3]) == (2, [incident["id"], "CRITICAL", "SEV1"])
