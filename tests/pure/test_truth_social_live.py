@@ -235,6 +235,7 @@ def test_a_pod_that_keeps_crashing_counts_at_once(social_live: Catalogue) -> Non
         ("scaling-response-time", "value", OK),
         ("scaling-cpu", "cpu_limit_ratio", UNKNOWN),
         ("scaling-memory", "memory_limit_ratio", UNKNOWN),
+        ("memory-warnings", "matches", UNKNOWN),
         ("error-rate", "value", UNKNOWN),
         ("memory-usage", "memory_limit_ratio", UNKNOWN),
         ("heap-used", "value", UNKNOWN),

@@ -40,7 +40,8 @@ CLUSTER: Faults = (
     Fault(
         "backend-gone", "the backend has no pod left", ("backend-pods",), HELD,
         now(lambda w: w.platform.backend.scale(0)), now(lambda w: w.platform.backend.scale(3)),
-        quiet=("rollout", "scaling-cpu", "scaling-memory"), apart=("pod-logs-forbidden", "heap-large", "frontend-gone"),
+        quiet=("rollout", "scaling-cpu", "scaling-memory", "memory-warnings"),
+        apart=("pod-logs-forbidden", "heap-large", "frontend-gone"),
         incident=Opens("service-down", "Severity 1"),
     ),
     Fault(
