@@ -94,8 +94,9 @@ class Looker:
             return probe.run(check.probe.params, context)
 
         return await attempt(
-            once, started=started, timeout=check.timeout + BACKSTOP, retry=check.retry, retryable=_is_down
-        )
+            once, started=started, timeout=check.timeout + BACKSTOP, retry=check.retry, retryable=_is_down,
+            begin_within=check.timeout,
+        )  # fmt: skip
 
 
 def judged(due: Due, seen: Attempt[Observation], redact: Callable[[str], str]) -> Outcome:

@@ -47,19 +47,22 @@ async def attempt(
     retry: Retry = ONCE,
     retryable: Callable[[T], bool] | None = None,
     cancel_grace: timedelta = CANCEL_GRACE,
+    begin_within: timedelta | None = None,
 ) -> Attempt[T]:
     """Look, within `timeout` for everything, at most `retry.attempts` times.
 
     A look is repeated when it raised ProbeError (unless of kind bug or config) or when `retryable` says so of its
-    result; the pause doubles each time and is only begun if it ends within the timeout. The last completed look
-    counts. Never raises anything but CancelledError: running out of time is a ProbeError of kind "timeout", any
-    exception that is not a ProbeError is logged and becomes one of kind "bug".
+    result; the pause doubles each time and is only begun if it ends within `begin_within` (default: the timeout), so
+    that the next look has time of its own. The last completed look counts. Never raises anything but CancelledError:
+    running out of time is a ProbeError of kind "timeout", any exception that is not a ProbeError is logged and becomes
+    one of kind "bug".
 
     The look runs in a task of its own. Cancelling `attempt` (shutdown) cancels the look and waits for it. A look that
     ignores being cancelled is left behind after `cancel_grace`; the error says so.
     """
     begin = time.perf_counter()
     deadline = begin + timeout.total_seconds()
+    last_begin = begin + (begin_within or timeout).total_seconds()
     pause = retry.backoff.total_seconds()
     observation: T | None = None
     error: ProbeError | None = None
@@ -79,7 +82,7 @@ async def attempt(
             again = failure.kind not in _FINAL_KINDS
         except Exception as bug:  # noqa: BLE001 - _bug logs it
             observation, error, again = None, _bug(bug), False
-        if not again or count >= retry.attempts or time.perf_counter() + pause >= deadline:
+        if not again or count >= retry.attempts or time.perf_counter() + pause >= last_begin:
             break
         await asyncio.sleep(pause)
         pause *= 2

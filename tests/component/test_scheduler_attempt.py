@@ -196,6 +196,14 @@ async def test_no_pause_is_begun_that_would_outlast_the_timeout() -> None:
     assert result.duration < timedelta(seconds=10)
 
 
+async def test_no_look_is_begun_that_would_have_no_time_of_its_own() -> None:
+    """The timeout may be a little longer than what a look is given: that little is nobody's to look in."""
+    hurried = {"timeout": timedelta(hours=1), "begin_within": 10 * MS}
+    result = await run(script(ProbeError("no answer within 10s"), "never"), retry=Retry(2, 20 * MS), **hurried)
+    assert result.error is not None
+    assert (result.error.reason, result.attempts) == ("no answer within 10s", 1)
+
+
 async def test_the_timeout_is_for_all_attempts_and_the_last_completed_one_counts() -> None:
     calls = 0
 
