@@ -67,6 +67,8 @@ TABLE = """
     backend-redis         up                    1 OK, 0 OK
     backend-storage       up                    1 OK, 0 OK
     pods-ready            pods_not_ready        0 OK, 1 CRITICAL, 5 CRITICAL
+    prometheus-up         up                    1 OK, 0 CRITICAL
+    prometheus-up         state                 success OK, error CRITICAL
     prometheus-alerts     firing                0 OK, 1 WARNING, 9 WARNING
     redis-ping            up                    1 OK, 0 CRITICAL
     websocket             up                    1 OK, 0 CRITICAL
@@ -163,6 +165,7 @@ OPENS = """
     backend-storage        storage               inaccessible SEV2 service-unhealthy
     database-up            up                    0     SEV1 database-unavailable
     redis-ping             up                    0     SEV2 redis-failure
+    prometheus-up          up                    0     SEV3 prometheus-unavailable
     login                  up                    0     SEV2 authentication-failures
     websocket              up                    0     SEV2 websocket-connection-failures
     pods-killed            oom_killed            1     SEV3 memory-leak

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _ON_PROMETHEUS = (
     "error-rate-5xx", "error-rate-4xx", "api-latency-p95", "sync-drift", "websocket-connections", "request-rate",
     "active-users", "uploads", "memory-usage", "cpu-usage", "disk-usage", "volume-usage", "transcoding-duration",
-    "bandwidth", "disk-io", "network-io", "segment-delivery",
+    "bandwidth", "disk-io", "network-io", "segment-delivery", "api-latency-p99", "api-latency-p50",
+    "sync-command-latency", "storage-free", "storage-forecast",
 )  # fmt: skip
-_ON_THOSE = ("api-latency-p99", "api-latency-p50", "sync-command-latency", "storage-free", "storage-forecast")
 
 
 async def _crash_all(world: Production) -> None:
@@ -103,7 +103,8 @@ APPLICATION: Faults = (
         incident=Opens("alerts-firing", "SEV3"),
     ),
     Fault(
-        "prometheus-down", "stops Prometheus", (*_ON_PROMETHEUS, *ALERTS), SECONDS,
-        lambda w: w.monitoring.stop(), lambda w: w.monitoring.start(), _ON_THOSE, Opens("high-error-rate", "SEV3"),
+        "prometheus-down", "stops Prometheus", ("prometheus-up",), SECONDS,
+        lambda w: w.monitoring.stop(), lambda w: w.monitoring.start(), (*_ON_PROMETHEUS, *ALERTS),
+        Opens("prometheus-unavailable", "SEV3"),
     ),
 )  # fmt: skip
