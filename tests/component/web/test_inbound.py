@@ -165,7 +165,7 @@ def test_both_secrets_hold_while_they_are_changed(shop: Daemon) -> None:
 @pytest.mark.parametrize("signature", ["", "v1=", "v1=" + "0" * 64, "v0=abc", "é", "v1=" + "a," * 500])
 def test_what_is_not_signed_is_refused(shop: Daemon, signature: str) -> None:
     content = json.dumps(event(shop, "acknowledged", "FORGED")).encode()
-    headers = {"X-PagerDuty-Signature": signature.encode()}
+    headers = {b"X-PagerDuty-Signature": signature.encode()}
     refused = httpx.post(f"{shop.url}/hooks/pagerduty", content=content, headers=headers)
     assert refused.status_code == 401
     assert "verysecret" not in refused.text
