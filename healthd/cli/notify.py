@@ -51,6 +51,8 @@ def notify_test(
     catalogue = catalogue_or_refuse(settings, folders)
     specs = {**channels_or_refuse(settings), **catalogue.channels}
     chosen = _chosen(specs, channel, every)
+    if not chosen and (template or incident or dry_run):
+        raise Refused(f"which channel? There are {', '.join(specs)}; --all stands for all of them")
     if not chosen:
         for name, spec in specs.items():
             click.echo(f"{name}: {spec.type}")

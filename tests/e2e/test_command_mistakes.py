@@ -85,6 +85,12 @@ def test_wrong_words_are_code_3(healthd: Run, words: str, said: str) -> None:
     assert (done.returncode, said in done.stderr) == (3, True), done.stderr
 
 
+def test_a_template_is_not_left_unused_for_want_of_a_channel(daemon: Daemon) -> None:
+    slack = {**daemon.environment(), "HEALTHD_SLACK_WEBHOOK_URL": "http://127.0.0.1:9/slack"}
+    done = CliRunner().invoke(cli, ["notify-test", "--template", "message.j2"], env=slack)
+    assert (done.exit_code, "which channel? There are slack;" in done.output) == (3, True), done.output
+
+
 def test_what_is_no_daemon_is_told_apart(daemon: Daemon, nginx: NginxServer) -> None:
     elsewhere = {**daemon.environment(), "HEALTHD_PORT": str(nginx.port)}
     seen = CliRunner().invoke(cli, ["alive"], env=elsewhere, standalone_mode=False)
