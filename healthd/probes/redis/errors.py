@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ _REPLIES = {
     "WRONGTYPE": ("config", "holds another type under this key"),
     "NOGROUP": ("missing", "has no such consumer group"),
 }
+# The server names the command that an access list lacks.
+_COMMAND = re.compile(r"run the '([\w|-]+)' command")
 
 # By the client library's name of an error, the nearest ancestor first; `{}` stands for the server's words.
 _ERRORS = {
@@ -72,4 +75,6 @@ def _explain_reply(error: Exception, address: Address) -> tuple[str, str]:
     kind, words = next((known for name in names if (known := _ERRORS.get(name))), ("error", "Redis answered: {}"))
     if kind == "closed" and not address.tls:
         words += "; does it want TLS (rediss://)?"
+    if kind == "forbidden" and (command := _COMMAND.search(text)):
+        words = f"forbidden: needs +{command[1]}"
     return kind, words.format(text)

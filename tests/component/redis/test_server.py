@@ -73,7 +73,7 @@ async def test_a_user_who_may_do_little(own: RedisServer, ping: Looker, length: 
     url = own.url.replace(":open-sesame@", "watcher:word@")
     seen = await ping(url=url)
     assert values(seen)["up"] == 1
-    assert "no INFO: this user may not ask that" in seen.note
+    assert "no INFO: forbidden: needs +info" in seen.note
     assert values(await length(url=url, key="queue"))["length"] == 1
     with own.client() as admin:
         admin.execute_command("ACL", "SETUSER", "watcher", "-llen")
