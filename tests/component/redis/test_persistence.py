@@ -104,7 +104,7 @@ async def test_a_user_who_may_not_read_info(own: RedisServer, persistence: Looke
         with pytest.raises(ProbeError) as caught:
             await look(url=own.url.replace(":open-sesame", "stranger:word"))
         assert caught.value.kind == "forbidden"
-    assert "needs +info" in caught.value.reason
+        assert "needs +info" in caught.value.reason
 
 
 @pytest.mark.probe("redis_replication")
