@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,3 +58,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_finish() -> None:
     """What was collected stays until the end: the garbage collector need not look through it again and again."""
     gc.freeze()
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder every user may walk down to; pytest keeps its own closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

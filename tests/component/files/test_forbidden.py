@@ -6,11 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.component.files.folders import put
 
@@ -46,14 +42,6 @@ def look_as_ordinary_user(**params: object) -> dict[str, object]:
     assert process.returncode == 0, process.stderr
     answer: dict[str, object] = json.loads(process.stdout)
     return answer
-
-
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """A folder every user may walk down to; pytest keeps its own closed."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
 
 
 def test_a_folder_that_may_not_be_read_is_a_failure_naming_it(open_path: Path) -> None:

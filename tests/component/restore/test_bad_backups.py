@@ -111,18 +111,16 @@ async def test_commands_in_a_dump_are_not_obeyed(production: Production, drill: 
 
 
 async def test_old_programs_are_told_apart(
-    production: Production, drill: Drill, tmp_path: Path, postgres: PostgresServer
+    production: Production, drill: Drill, open_path: Path, postgres: PostgresServer
 ) -> None:
     """A psql before CVE-2025-8714 was mended: stood for by one that only says so."""
-    old = tmp_path / "bin"
+    old = open_path / "bin"
     old.mkdir()
     for name in ("initdb", "pg_restore", "psql"):
         (old / name).symlink_to(postgres.binaries / name)
     says = 'if [ "$1" = --version ]; then echo "postgres (PostgreSQL) 15.3"; exit; fi'
     (old / "postgres").write_text(f'#!/bin/sh\n{says}\nexec {postgres.binaries}/postgres "$@"\n')
     (old / "postgres").chmod(0o755)
-    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
-        folder.chmod(0o755)
     # initdb looks for postgres beside itself: where the links lead to
     with pytest.raises(ProbeError, match="cannot be kept from obeying commands inside a dump") as caught:
         await drill(file=str(production.plain()), binaries=old)
