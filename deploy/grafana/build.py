@@ -19,7 +19,7 @@ BAD = ((1, "red"),)
 
 def overview() -> Panel:
     """Everything at a glance."""
-    firing = 'healthd_check_status == 2 and on (system, check, instance) healthd_check_firing == 1'
+    firing = "healthd_check_status == 2 and on (system, check, instance) healthd_check_firing == 1"
     return dashboard("healthd-overview", "healthd: overview", [
         (4, [
             stat("Critical", Query("count(healthd_check_status == 2) or vector(0)"), colours=BAD),
@@ -186,9 +186,7 @@ SYNCWATCH = {
 def dashboards() -> dict[str, Panel]:
     """By file name without its ending."""
     own = {"overview": overview(), "system": system(), "check": check(), "healthd": itself()}
-    return own | {
-        name: documented(name, title, "syncwatch", panels) for name, (title, panels) in SYNCWATCH.items()
-    }
+    return own | {name: documented(name, title, "syncwatch", panels) for name, (title, panels) in SYNCWATCH.items()}
 
 
 def main() -> None:
