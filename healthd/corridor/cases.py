@@ -63,6 +63,7 @@ class Cases:
         self._quiet_by: dict[str, dict[str, None]] = {}  # the broken dependency -> the checks it keeps quiet
         self.book = Book()
         self.suppressed: dict[str, str] = {}  # check id -> the broken dependency that keeps it quiet
+        self._released: dict[str, datetime] = {}  # check id -> when that was over; until a look that began after it
         self.listeners: list[Callable[[Decision, Incident], None]] = []
 
     # -- from former lives, and catalogues ---------------------------------------------------------------------------
@@ -78,6 +79,7 @@ class Cases:
         self._dependants = dependants(catalogue.checks)
         for check_id in [c for c in self.suppressed if c not in self._known.checks]:
             self._unsuppress(check_id)
+        self._released = {c: at for c, at in self._released.items() if c in self._known.checks}
         decisions = self.book.adopt(catalogue, self._known.checks, self._gear.now())
         written = self._carry_out(decisions, self._decided)
         for incident in self.book.incidents.values():
@@ -93,6 +95,8 @@ class Cases:
         if state.firing and fails_in is None and (cause := blocker(check, self._known.checks, self._known.states)):
             self._suppress(check.id, cause)
             return None
+        if fails_in is None and self._began_before(check.id, state):
+            return None
         if self.suppressed:
             self._unsuppress(check.id)
         if not state.firing and fails_in is None:
@@ -105,14 +109,29 @@ class Cases:
         return written
 
     def release(self, check_id: str) -> list[Check]:
-        """The checks that `check_id` kept quiet and nothing does any more: they are to be looked at again."""
+        """The checks that `check_id` kept quiet and nothing does any more: they are to be looked at again.
+
+        A look that began before says nothing of them: it may have waited all the time for what was broken.
+        """
         found = []
         for quiet in list(self._quiet_by.get(check_id, ())):
             check = self._known.checks.get(quiet)
             if check is None or not blocker(check, self._known.checks, self._known.states):
                 self._unsuppress(quiet)
-                found += [check] if check else []
+                if check is not None:
+                    self._released[quiet] = self._gear.now()
+                    found.append(check)
         return found
+
+    def _began_before(self, check_id: str, state: CheckState) -> bool:
+        """Whether its last look began before what kept it quiet was over."""
+        released = self._released.get(check_id)
+        if released is None:
+            return False
+        if state.last_run is not None and state.last_run < released:
+            return True
+        del self._released[check_id]
+        return False
 
     def amend(self, incident_id: str, change: Callable[[Incident], Decision | None]) -> tuple[Incident, Written] | None:
         """Something happened to an open incident beside its members. None when it is not open."""

@@ -277,7 +277,7 @@ class Corridor:
         if self._waits.arm(check.id, state.pending_until, self._gear.now()) and state.pending_until is not None:
             self.confirm(check.id, state.pending_until)
         for quiet in self._cases.release(check.id):
-            self._runs.launch(Due(quiet, self._gear.now(), "confirm"))
+            self._in_background(self._look_again(quiet))
         written = self._cases.consider(check, state, kinds)
         commit = Commit((outcome,) if outcome is not None else (), (state,), marks=marks)
         await self._gear.recorder.commit(written.into(commit) if written else commit)
@@ -295,6 +295,12 @@ class Corridor:
             ]
             if tasks:
                 await asyncio.wait(tasks, timeout=max(c.timeout for c in needed).total_seconds())
+
+    async def _look_again(self, check: Check) -> None:
+        """A look that begins now: one that is under way began too early."""
+        if (under_way := self._runs.of(check.id)) is not None:
+            await asyncio.wait((under_way,))
+        self._runs.launch(Due(check, self._gear.now(), "confirm"))
 
     def _looked_at(self, check: Check, since: datetime) -> bool:
         state = self.states.get(check.id)

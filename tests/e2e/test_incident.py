@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import threading
 import time
 from collections import Counter
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,49 @@ def test_what_depends_on_a_dead_redis_is_not_paged_on_its_own(
     assert last["data"]["event"] == "resolved"
     daemon.until(lambda: daemon.metric("healthd_check_status", check="queue4") == 0, what="back")
     assert len(receiver.requests) == 2
+
+
+class Backend(BaseHTTPRequestHandler):
+    """What /slow answers after a while is what was true when it was asked; /gate answers at once."""
+
+    broken = False
+    asked_slowly = threading.Event()
+
+    def do_GET(self) -> None:
+        broken = type(self).broken
+        if self.path == "/slow" and broken:
+            type(self).asked_slowly.set()
+            time.sleep(2)
+        with suppress(OSError):
+            self.send_response(500 if broken else 200)
+            self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_what_was_asked_before_a_dependency_was_back_opens_no_incident(
+    new_daemon: NewDaemon, receiver: Receiver
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Backend) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        catalogue = (
+            "system: {name: shop}\nseverities: {SEV1: {}}\nchecks:\n"
+            f"  - {{name: gate, every: 500ms, timeout: 20s, probe: {{type: http, url: '{url}/gate'}}}}\n"
+            f"  - {{name: slow, every: 1s, timeout: 20s, depends_on: gate, probe: {{type: http, url: '{url}/slow'}}}}\n"
+        )
+        daemon = new_daemon(catalogue, webhook_url=receiver.url, webhook_secret=SECRET).start()
+        daemon.until(lambda: daemon.metric("healthd_check_status", check="slow") == 0, what="looked at")
+        Backend.broken = True
+        daemon.until(lambda: len(daemon.events("incident_suppressed")) == 1, what="kept quiet")
+        Backend.asked_slowly.clear()
+        assert Backend.asked_slowly.wait(20)
+        Backend.broken = False  # the gate is seen to be back while the slow answer is still to come
+        daemon.until(lambda: daemon.metric("healthd_check_status", check="slow") == 0, what="back")
+        told = [(r.json["data"]["check"]["id"], r.json["data"]["event"]) for r in receiver.wait_for(2, timeout=20)]
+        assert told == [("shop/gate", "firing"), ("shop/gate", "resolved")]
+        server.shutdown()
 
 
 async def _stored(path: Path) -> tuple[list[Any], dict[str, list[Any]]]:
