@@ -142,7 +142,7 @@ def _steps(steps: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield ""
     yield "Suggested by its playbook (healthd executes none of it)"
     for step in steps:
-        yield f"  - {'if ' + step['when'] + ': ' if step['when'] else ''}{step['title']}"
+        yield f"  - {'(' + step['when'] + ') ' if step['when'] else ''}{step['title']}"
         if step["command"]:
             yield f"    $ {step['command']}"
 

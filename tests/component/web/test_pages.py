@@ -172,7 +172,7 @@ def test_an_incident_shows_reason_values_timeline_and_playbook(daemon: Daemon, i
     words = Page(daemon.http.get(f"/incidents/{incident}").text).words
     for text in (
         f"state {HOSTILE}, limit != ready", "resolved", "opened as SEV1", "Customers see <h1>an error</h1>",
-        "kubectl get pods | grep '<none>'", "If it was deployed just now: Roll back", "never executes", "A deployment",
+        "kubectl get pods | grep '<none>'", "(it was deployed just now) Roll back", "never executes", "A deployment",
         "SEV1: Critical <b>",
     ):  # fmt: skip
         assert text in words, text
