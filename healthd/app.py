@@ -121,6 +121,7 @@ class App(Doors):
                 await self._lead()
             except StoreError as error:
                 log.error("lead_not_taken_up", reason=error.reason)
+                self._not_ready = []
                 await self._leadership.resign()
             else:
                 return
@@ -132,6 +133,7 @@ class App(Doors):
         self._stopping.set()
 
     async def _lead(self) -> None:
+        self._not_ready = self._not_ready or ["taking up the lead"]
         async with self._reloading:  # a change comes before or after
             await self._take_up()
 

@@ -68,8 +68,9 @@ class Doors(Wiring):
 
     @property
     def leader_address(self) -> str:
-        """Of the replica that leads, as it says itself; empty while nobody is known to."""
-        return self._leadership.leader.address if self._leadership.leader else ""
+        """Of the replica that leads, as it says itself; empty while nobody is known to, or this one is about to."""
+        leader = self._leadership.leader
+        return leader.address if leader and (self._leading or not leader.mine) else ""
 
     def unready(self) -> list[str]:
         """Why the daemon cannot run checks; empty when it can."""

@@ -9,12 +9,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from healthd.model.outcomes import CheckState
 from healthd.store import SqlStore
 from healthd.store.base import Commit
 from tests.e2e.conftest import NewDaemon
+from tests.e2e.daemon import Daemon
 from tests.e2e.smallest import LOAD, outcomes, reasons, run
 from tests.servers.postgres import PostgresServer
 
@@ -64,6 +66,24 @@ def test_a_port_in_use_is_said_so(new_daemon: NewDaemon) -> None:
     assert refused.returncode == 3
     assert str(daemon.port) in refused.stderr
     assert "in use" in refused.stderr
+
+
+def test_from_its_first_answer_on_it_answers_readers(new_daemon: NewDaemon) -> None:
+    """While it takes up its work it is not ready, and says so; nobody is sent away."""
+    checks = "".join(f"  - {{name: c{n}, cron: '0 0 1 1 *', probe: {{type: load}}}}\n" for n in range(1500))
+    daemon = new_daemon(f"system: {{name: shop}}\nchecks:\n{checks}").launch()
+    said = {daemon.until(lambda: status_of(daemon), 60, "an answer")}
+    while not daemon.ready():
+        said.add(status_of(daemon))
+    assert said == {200}
+
+
+def status_of(daemon: Daemon) -> int:
+    """Of the overview; 0 while nobody listens."""
+    try:
+        return daemon.http.get("/").status_code
+    except httpx.ConnectError:
+        return 0
 
 
 # -- stopped in the middle ---------------------------------------------------------------------------------------------
