@@ -46,6 +46,15 @@ def told(sandbox: Sandbox, event: str, title: str) -> set[str]:
     }
 
 
+def heard(sandbox: Sandbox, event: str, channels: set[str]) -> None:
+    """Wait until these channels have been told so of Redis; otherwise say what they were told."""
+    try:
+        until(lambda: told(sandbox, event, "redis-ping") == channels, f"{channels} told: {event}", 60)
+    except AssertionError as never:
+        seen = [(m["channel"], m["summary"], m["refused"]) for m in sandbox.messages()]
+        raise AssertionError(f"{never}: {seen}\n{sandbox.said()}") from None
+
+
 def descendants(sandbox: Sandbox) -> list[psutil.Process]:
     return psutil.Process(sandbox.process.pid).children(recursive=True)
 
@@ -63,13 +72,13 @@ def test_an_incident_is_opened_told_and_resolved(new_sandbox: NewSandbox) -> Non
 
     broken = sandbox.call("break", "redis-down")
     assert "syncwatch/redis-ping" in broken.stdout
-    until(lambda: told(sandbox, "firing", "redis-ping") == {"Slack", "webhook"}, "Slack and the webhook hear of it")
-    until(lambda: told(sandbox, "trigger", "redis-ping") == {"PagerDuty"}, "PagerDuty hears of it")
+    heard(sandbox, "firing", {"Slack", "webhook"})
+    heard(sandbox, "trigger", {"PagerDuty"})
     until(lambda: "PagerDuty  trigger: [SEV" in sandbox.said(), "the terminal shows what the inbox received")
 
     assert sandbox.call("mend", "redis-down").returncode == 0
-    until(lambda: told(sandbox, "resolved", "redis-ping") == {"Slack", "webhook"}, "its end is told")
-    until(lambda: told(sandbox, "resolve:", "redis-ping") == {"PagerDuty"}, "PagerDuty is told to resolve")
+    heard(sandbox, "resolved", {"Slack", "webhook"})
+    heard(sandbox, "resolve:", {"PagerDuty"})
 
     messages = sandbox.messages()
     assert [m["refused"] for m in messages if m["refused"]] == []
