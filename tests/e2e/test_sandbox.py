@@ -37,19 +37,24 @@ def new_sandbox(tmp_path: Path) -> Iterator[NewSandbox]:
         sandbox.stop()
 
 
-def told(sandbox: Sandbox, event: str, title: str) -> set[str]:
-    """The channels that accepted a message of that kind about that check."""
+REDIS = ("redis-ping", "backend-redis")  # one incident, of the check that notices it first
+
+
+def told(sandbox: Sandbox, event: str, *checks: str) -> set[str]:
+    """The channels that accepted a message of that kind about one of these checks."""
     return {
         message["channel"]
         for message in sandbox.messages()
-        if not message["refused"] and event in message["summary"].lower() and title in str(message["body"])
+        if not message["refused"]
+        and event in message["summary"].lower()
+        and any(check in str(message["body"]) for check in checks)
     }
 
 
 def heard(sandbox: Sandbox, event: str, channels: set[str]) -> None:
     """Wait until these channels have been told so of Redis; otherwise say what they were told."""
     try:
-        until(lambda: told(sandbox, event, "redis-ping") == channels, f"{channels} told: {event}", 60)
+        until(lambda: told(sandbox, event, *REDIS) == channels, f"{channels} told: {event}", 60)
     except AssertionError as never:
         seen = [(m["channel"], m["summary"], m["refused"]) for m in sandbox.messages()]
         raise AssertionError(f"{never}: {seen}\n{sandbox.said()}") from None
@@ -83,7 +88,7 @@ def test_an_incident_is_opened_told_and_resolved(new_sandbox: NewSandbox) -> Non
     messages = sandbox.messages()
     assert [m["refused"] for m in messages if m["refused"]] == []
     pages = [m["body"] for m in messages if m["channel"] == "PagerDuty"]
-    about_redis = [page for page in pages if "/redis-ping/" in page["dedup_key"]]
+    about_redis = [page for page in pages if any(f"/{check}/" in page["dedup_key"] for check in REDIS)]
     # what its diagnosis found follows as the same alert once more
     assert list(dict.fromkeys(page["event_action"] for page in about_redis)) == ["trigger", "resolve"]
     assert about_redis[-1]["event_action"] == "resolve"
