@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Cache:
         self.port = free_port()
         self.password: str = replica_of.password if replica_of else secrets.token_urlsafe(12)
         self._max_memory, self._fill_in, self._folder = max_memory, fill_in, folder or log.parent
+        self._primary = replica_of
         program = _program()
         following = (
             ("--replicaof", "127.0.0.1", str(replica_of.port), "--masterauth", self.password) if replica_of else ()
@@ -52,6 +54,7 @@ class Cache:
             [
                 *(program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password),
                 *("--maxmemory", str(max_memory), "--maxmemory-policy", "noeviction"),
+                *("--repl-diskless-sync-delay", "0"),  # no other standby will come
                 *(*options, *following, *_debug_allowed(program)),
             ],
             log,
@@ -70,13 +73,28 @@ class Cache:
         return self._child.running
 
     async def start(self) -> None:
-        """Start it and fill it in."""
+        """Start it and fill it in; a standby until it follows."""
         self._folder.mkdir(exist_ok=True)
         self._child.start()
         await self._child.listening(self.port)
         await self._loaded()
         if self._fill_in is not None:
             await self._fill_in(self.client)
+        if self._primary is not None:
+            await self._follows(self._primary)
+
+    async def _follows(self, primary: Cache) -> None:
+        """Until the other one, while it runs, knows it for online: who looks sooner sees no standby."""
+        from redis.exceptions import RedisError
+
+        for _ in range(500):
+            if not primary.running:
+                return
+            with suppress(RedisError, OSError):
+                told = (await primary.client.info("replication")).values()
+                if any(isinstance(one, dict) and (one["port"], one["state"]) == (self.port, "online") for one in told):
+                    return
+            await asyncio.sleep(0.02)
 
     async def _loaded(self) -> None:
         """It listens a moment before it has read what it wrote to disk."""
