@@ -27,10 +27,8 @@ def incidents(everything: bool, system: str, limit: int, output: str, url: str |
     """List open incidents, the newest first. The exit code is the worst level of the open ones, 0 without any."""
     opened = every("/incidents", {"system": system, "open": "true"}, url)
     found = every("/incidents", {"system": system}, url, limit) if everything else opened[:limit]
-    if system and not found:
-        get(
-            "/checks", {"system": system, "limit": "1"}, url
-        )  # refused with the nearest when there is none of that name
+    if system and not found:  # where there is no system of that name, this is refused, with the nearest
+        get("/checks", {"system": system, "limit": "1"}, url)
     if output == "json":
         print_json(found)
     elif found:
