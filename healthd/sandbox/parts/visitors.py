@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from healthd.model.tasks import end_tasks
+
 _random = SystemRandom()
 _REQUESTS_PER_SECOND = 12
 
@@ -51,10 +53,7 @@ class Visitors:
 
     async def stop(self) -> None:
         """Everybody leaves."""
-        tasks = [*self._under_way, *([self._task] if self._task is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([*self._under_way, self._task])
 
     async def _come(self) -> None:
         weights = [visit.weight for visit in self._visits]

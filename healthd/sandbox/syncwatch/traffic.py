@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientError, ClientSession, ClientTimeout, ClientWebSocketResponse
 from redis.exceptions import RedisError
 
+from healthd.model.tasks import end_tasks
 from healthd.sandbox.parts.cache import Cache
 from healthd.sandbox.syncwatch.application import QUEUE
 from healthd.sandbox.syncwatch.telemetry import MediaExporter
@@ -49,9 +50,7 @@ class Traffic:
 
     async def stop(self) -> None:
         """Everybody leaves."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         if self._session is not None:
             await self._session.close()
 
